@@ -1,0 +1,72 @@
+# Everything runs from .venv, which the first call makes; later calls find it ready.
+#
+#   PYTHON       the Python to make it with, 3.11 or newer (default: the first one found)
+#   TORCH_INDEX  where to take torch from; on Linux without a GPU, https://download.pytorch.org/whl/cpu saves gigabytes
+#   PORT         the port of the page (default: Gradio's, 7860)
+#   ARGS         passed on to pytest, as in: make test ARGS="-k tokenizer"
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install
+
+.PHONY: help demo test check format install clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo     open the page on this machine (PORT=7860)"
+	@echo "make test     make check, then every test, the ones in a browser included"
+	@echo "make check    style, types, and the direction of imports"
+	@echo "make format   lay the code out as make check wants it"
+	@echo "make install  make .venv with all that the demo and the tests need"
+	@echo "make clean    remove .venv and everything else that was made"
+	@echo
+	@echo "On Linux without a GPU, a smaller torch: make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu"
+
+demo: $(VENV)/demo-installed
+	$(if $(PORT),GRADIO_SERVER_PORT=$(PORT) )$(BIN)/python app.py
+
+test: check
+	@browser=$$($(BIN)/python tests/find_browser.py) || exit 1; \
+	echo "Browser: $$browser"; \
+	MINIGPT_BROWSER="$$browser" $(BIN)/python -m pytest $(ARGS)
+
+check: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: install
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+install: $(VENV)/tests-installed
+
+# Each stamp is written last, so that an interrupted installation starts again.
+$(VENV)/demo-installed: requirements.txt $(BIN)/python
+	$(if $(TORCH_INDEX),$(PIP) --index-url $(TORCH_INDEX) "$$(grep '^torch==' requirements.txt)")
+	$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/tests-installed: requirements-dev.txt $(VENV)/demo-installed
+	$(PIP) --quiet -r requirements-dev.txt
+	@touch $@
+
+# A python3.12 on the path need not run (version managers leave stand-ins), so each is asked.
+$(BIN)/python:
+	@found=; for python in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11); do \
+		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+		echo "miniGPT needs Python 3.11 or newer, and $(or $(PYTHON),python3) is not:" \
+			"install one, or name it with make PYTHON=/path/to/python3.12" >&2; exit 1; \
+	fi; \
+	"$$found" -m venv --clear $(VENV) >$(VENV).log 2>&1 || { \
+		cat $(VENV).log >&2; rm -rf $(VENV) $(VENV).log; \
+		echo "$$found cannot make a virtual environment. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; \
+	}; rm -f $(VENV).log
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist *.egg-info
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+	find minigpt -name '*.pyi' -delete

@@ -1,0 +1,84 @@
+// Draws a small tree of elements inside a gr.HTML component, in place.
+//
+// A node is a string, or [tag, attributes, child, child, ...]. A string only ever becomes a text node: whatever a token
+// holds, it is shown and never read as HTML. A second tree changes what differs and leaves the rest, so that a
+// progress bar can glide and a screen reader hears only the news.
+window.mgFragment = function (element, props, watch, trigger) {
+  const host = element.querySelector(".mg-fragment");
+
+  function create(node) {
+    if (typeof node === "string") return document.createTextNode(node);
+    const made = document.createElement(node[0]);
+    patch(made, node);
+    return made;
+  }
+
+  function patch(there, [, attributes, ...children]) {
+    for (const { name } of [...there.attributes]) if (!(name in attributes)) there.removeAttribute(name);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (there.getAttribute(name) !== value) there.setAttribute(name, value);
+    }
+    while (there.childNodes.length > children.length) there.lastChild.remove();
+    children.forEach((child, i) => {
+      const old = there.childNodes[i];
+      if (!old) there.append(create(child));
+      else if (typeof child === "string" && old.nodeType === Node.TEXT_NODE) {
+        if (old.data !== child) old.data = child;
+      } else if (typeof child !== "string" && old.localName === child[0]) patch(old, child);
+      else old.replaceWith(create(child));
+    });
+  }
+
+  function draw() {
+    const nodes = props.value ? JSON.parse(props.value) : [];
+    patch(host, ["div", { class: "mg-fragment" }, ...nodes]);
+  }
+
+  host.addEventListener("click", (event) => {
+    const button = event.target.closest("button[data-index]");
+    if (button) trigger("select", { index: Number(button.dataset.index), value: button.textContent });
+  });
+  draw();
+  watch("value", draw);
+};
+
+// What the page itself does, without the server.
+document.addEventListener("click", (event) => {
+  if (event.target.closest("#theme")) {
+    const dark = document.body.classList.toggle("dark");
+    try { localStorage.setItem("minigpt-theme", dark ? "dark" : "light"); } catch { /* private mode: no memory */ }
+  }
+  if (event.target.closest(".mg-fold")) mgFold(!document.querySelector("#panels").hasAttribute("data-folded"));
+});
+
+// Folds the Text panel where the screen is too narrow for three panels; the style sheet decides where that is.
+window.mgFold = (folded) => document.querySelector("#panels").toggleAttribute("data-folded", folded);
+
+// Puts the run into the address, so that a reload or a second tab finds it again; gives the run back.
+window.mgFollow = function (run) {
+  const address = new URL(location.href);
+  if (run && address.searchParams.get("run") !== run) {
+    address.searchParams.set("run", run);
+    history.replaceState(null, "", address);
+    mgFold(true);
+  }
+  return run;
+};
+
+document.addEventListener("DOMContentLoaded", () => {
+  let theme = null;
+  try { theme = localStorage.getItem("minigpt-theme"); } catch { /* private mode: the system's choice stands */ }
+  if (theme) document.body.classList.toggle("dark", theme === "dark");
+});
+
+// Arrow keys walk along a segmented control: Gradio gives each option a name of its own, so the browser does not.
+document.addEventListener("keydown", (event) => {
+  const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+  const group = step && event.target.closest && event.target.closest(".mg-seg");
+  if (!group || event.target.type !== "radio") return;
+  const options = [...group.querySelectorAll("input")];
+  const next = options[(options.indexOf(event.target) + step + options.length) % options.length];
+  event.preventDefault();
+  next.focus();
+  next.click();
+});

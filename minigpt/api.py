@@ -1,0 +1,56 @@
+"""The few calls that a notebook needs, in the reader's words: write with a trained model, and look inside it."""
+
+from collections.abc import Iterator
+
+import torch
+
+from minigpt.config import SamplingConfig
+from minigpt.generation import GeneratedToken, generate_tokens
+from minigpt.hooks import AttentionView, patterns_and_logits
+from minigpt.training import TrainingState
+
+
+def prompt_ids(state: TrainingState, prompt: str) -> torch.Tensor:
+    """Ids of a prompt under the vocabulary of the training text; ValueError if there are none."""
+    ids = state.tokenizer.encode(prompt)
+    if not ids:
+        known = ", ".join(state.tokenizer.token(int(index)) for index in state.ids[:3])
+        raise ValueError(f"The prompt is empty. Write at least one token to go on from, for example: {known}.")
+    return torch.tensor(ids)
+
+
+def generate(
+    state: TrainingState,
+    prompt: str,
+    max_new_tokens: int = 40,
+    temperature: float = 0.8,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int = 0,
+) -> Iterator[GeneratedToken]:
+    """Iterate over the continuation of a prompt; `"".join(token.text for token in ...)` is its text.
+
+    temperature 0 is greedy. Beyond n_ctx tokens the oldest are left out, and each token's `slid` says so.
+    Raises ValueError at once, not at the first token, if prompt or settings cannot work.
+    """
+    sampling = SamplingConfig(max_new_tokens, temperature, top_k, top_p, seed)
+    return generate_tokens(state.model, state.tokenizer, prompt_ids(state, prompt), sampling)
+
+
+def attention_of_ids(state: TrainingState, ids: list[int]) -> AttentionView:
+    """What every head looked at over these ids; of more than n_ctx the newest are read, `.dropped` counts the rest."""
+    kept = ids[-state.config.n_ctx :]
+    pattern, logits = patterns_and_logits(state.model, torch.tensor(kept, device=state.model.embed.weight.device))
+    return AttentionView(
+        tokens=tuple(state.tokenizer.token(index) for index in kept),
+        ids=tuple(kept),
+        pattern=pattern.float().cpu().numpy(),
+        logits=logits.float().cpu().numpy(),
+        causal=state.config.causal,
+        dropped=len(ids) - len(kept),
+    )
+
+
+def attention(state: TrainingState, prompt: str) -> AttentionView:
+    """What every head of every layer looks at in a prompt: `.tokens`, `.pattern` [layer head query key], `.logits`."""
+    return attention_of_ids(state, prompt_ids(state, prompt).tolist())

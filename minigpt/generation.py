@@ -1,0 +1,121 @@
+"""Writing: one token at a time, with a key-value cache, as an iterator that the caller may stop at any token."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from minigpt.config import SamplingConfig
+from minigpt.model import Transformer
+from minigpt.tokenizer import Tokenizer
+
+N_CANDIDATES = 10
+
+
+@dataclass(frozen=True)
+class GeneratedToken:
+    """One token of a continuation.
+
+    token: as it stands on an axis. text: what it adds to the continuation, space before it included.
+    probability, rank: the model's own for this token, before temperature, top-k and top-p; rank 1 is the first choice.
+    candidates: the most probable tokens with their probabilities, best first. n_others: how many tokens are not listed.
+    slid: whether the oldest tokens had to be left out because the context was full.
+    """
+
+    index: int
+    token: str
+    text: str
+    probability: float
+    rank: int
+    candidates: tuple[tuple[str, float], ...]
+    n_others: int
+    slid: bool
+
+
+def choose(logits: Float[Tensor, " d_vocab"], sampling: SamplingConfig, rng: torch.Generator) -> int:
+    """The next id under temperature, then top-k, then top-p (Holtzman et al., 2020)."""
+    if sampling.temperature == 0:
+        return int(logits.argmax())
+    # From the best one down and in double, so that no temperature above 0, however small, divides into infinity.
+    logits = (logits - logits.max()).double() / sampling.temperature
+    if sampling.top_k is not None and sampling.top_k < len(logits):
+        logits = logits.masked_fill(logits < logits.topk(sampling.top_k).values[-1], -torch.inf)
+    probabilities = logits.softmax(dim=-1)
+    if sampling.top_p is not None:
+        ordered, order = probabilities.sort(descending=True)
+        # A token stays while what stands before it is under p; the first always stays.
+        dropped = ordered.cumsum(dim=-1) - ordered >= sampling.top_p
+        dropped[0] = False
+        probabilities[order[dropped]] = 0
+    return int(torch.multinomial(probabilities, 1, generator=rng))
+
+
+class _TextSoFar:
+    """Decodes token by token: spaces depend on the token before, and a character may need several byte pieces."""
+
+    def __init__(self, tokenizer: Tokenizer, ids: list[int]) -> None:
+        # What comes before the newest tokens matters only for how they join on: a few are enough.
+        self._tokenizer, self._ids = tokenizer, ids[-4:]
+        self._n_told = len(tokenizer.decode(self._ids))
+
+    def next(self, index: int, last: bool) -> str:
+        self._ids.append(index)
+        text = self._tokenizer.decode(self._ids)
+        # An unfinished character decodes to one replacement character: it is told when its last byte has come.
+        settled = last or not text.endswith("\ufffd")
+        told = text[self._n_told :] if settled else text[self._n_told : -1]
+        self._n_told += len(told)
+        if settled:
+            self._ids = [index]
+            self._n_told = len(self._tokenizer.decode(self._ids))
+        return told
+
+
+def generate_ids(
+    model: Transformer, ids: Int[Tensor, " seq"], sampling: SamplingConfig
+) -> Iterator[tuple[int, Float[Tensor, " d_vocab"], bool]]:
+    """Yield each new id, the logits it was chosen from, and whether the window slid.
+
+    Beyond n_ctx tokens the model sees the newest n_ctx; keys and values of a window that slides must be made anew,
+    because each position changes. So must those of a model without a causal mask: each new token changes all before it.
+    """
+    model.eval()
+    n_ctx = model.config.n_ctx
+    rng = torch.Generator().manual_seed(sampling.seed)
+    window = ids.tolist()
+    cache = model.new_cache()
+    fresh = window[-n_ctx:]
+    for _ in range(sampling.max_new_tokens):
+        slid = len(window) > n_ctx
+        if cache[0].length + len(fresh) > n_ctx or not model.config.causal:
+            cache, fresh = model.new_cache(), window[-n_ctx:]
+        # Here and not around the function: a decorator would have to know that it wraps a generator.
+        with torch.no_grad():
+            logits = model(torch.tensor([fresh], device=model.embed.weight.device), cache)[0, -1].cpu()
+        index = choose(logits, sampling, rng)
+        yield index, logits, slid
+        window.append(index)
+        fresh = [index]
+
+
+def generate_tokens(
+    model: Transformer, tokenizer: Tokenizer, ids: Int[Tensor, " seq"], sampling: SamplingConfig
+) -> Iterator[GeneratedToken]:
+    """Yield the continuation of a prompt's ids, token by token. The model must not be one that trains meanwhile."""
+    text = _TextSoFar(tokenizer, ids.tolist())
+    for count, (index, logits, slid) in enumerate(generate_ids(model, ids, sampling), start=1):
+        probabilities = logits.softmax(dim=-1)
+        top = probabilities.topk(min(N_CANDIDATES, len(probabilities)))
+        candidates = zip(top.indices.tolist(), top.values.tolist(), strict=True)
+        yield GeneratedToken(
+            index=index,
+            token=tokenizer.token(index),
+            text=text.next(index, last=count == sampling.max_new_tokens),
+            probability=float(probabilities[index]),
+            rank=int((probabilities > probabilities[index]).sum()) + 1,
+            candidates=tuple((tokenizer.token(i), p) for i, p in candidates),
+            n_others=len(probabilities) - len(top.indices),
+            slid=slid,
+        )

@@ -1,0 +1,31 @@
+"""What a run remembers of itself: losses by step, samples, speed. Plain Python, so that figures need no torch."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ReferenceLosses:
+    """Losses, in nats a token, that need no model: the honest lines on the loss curve.
+
+    uniform: ln V, the loss of an even guess over the vocabulary.
+    unigram: entropy of the token counts of the training part; a model that only knows how often each token occurs.
+    bigram: entropy of a token given the one before it, counted on the training part.
+    floor: the entropy rate of the source, where a lesson knows it: no model can do better on average.
+    """
+
+    uniform: float
+    unigram: float
+    bigram: float
+    floor: float | None = None
+
+
+@dataclass(frozen=True)
+class History:
+    """Losses in nats a token. A point `(step, loss)` is the loss of the model after `step` updates."""
+
+    n_steps: int
+    references: ReferenceLosses
+    train: tuple[tuple[int, float], ...] = ()
+    validation: tuple[tuple[int, float], ...] = ()
+    samples: tuple[tuple[int, str], ...] = ()
+    tokens_per_second: tuple[tuple[int, float], ...] = ()

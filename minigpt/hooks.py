@@ -1,0 +1,58 @@
+"""Attention patterns, taken through forward hooks on the very pass that makes the logits shown."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from minigpt.model import Transformer
+
+
+@dataclass(frozen=True)
+class AttentionView:
+    """What every head of every layer looked at, for one text.
+
+    pattern: rows (queries) sum to 1. logits: of the token after each query, from the same pass.
+    dropped: how many tokens at the start were left out because the model sees only n_ctx.
+    """
+
+    tokens: tuple[str, ...]
+    ids: tuple[int, ...]
+    pattern: Float[np.ndarray, "layer head query key"]
+    logits: Float[np.ndarray, "query d_vocab"]
+    causal: bool
+    dropped: int = 0
+
+
+@contextmanager
+def listening(model: Transformer) -> Iterator[list[Float[Tensor, "batch head query key"]]]:
+    """While inside, each forward pass appends every layer's pattern to the list; the hooks go whatever happens."""
+    heard: list[Tensor] = []
+    handles = [
+        block.get_submodule("attention.hook_pattern").register_forward_hook(lambda _, __, output: heard.append(output))
+        for block in model.blocks
+    ]
+    try:
+        yield heard
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@torch.no_grad()
+def patterns_and_logits(
+    model: Transformer, ids: Int[Tensor, " seq"]
+) -> tuple[Float[Tensor, "layer head query key"], Float[Tensor, "query d_vocab"]]:
+    """One forward pass: what every head looked at, and the logits that came of it."""
+    with listening(model) as heard:
+        logits = model(ids)
+    return torch.stack([pattern[0] for pattern in heard]), logits
+
+
+def attention_patterns(model: Transformer, ids: Int[Tensor, " seq"]) -> Float[Tensor, "layer head query key"]:
+    """What every head of every layer looks at; rows sum to 1. At most n_ctx ids."""
+    return patterns_and_logits(model, ids)[0]

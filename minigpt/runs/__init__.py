@@ -1,0 +1,8 @@
+"""A run's life: record, scheduler, workers, store."""
+
+from minigpt.runs.local import local_runs, warm_up
+from minigpt.runs.record import ACTIVE, Progress, RunSettings
+from minigpt.runs.scheduler import Runs, UnknownRun
+from minigpt.runs.worker import work
+
+__all__ = ["ACTIVE", "Progress", "RunSettings", "Runs", "UnknownRun", "local_runs", "warm_up", "work"]

@@ -1,0 +1,63 @@
+"""What is known of a run: what it was asked to do, and how far it has come."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from minigpt.config import GPTConfig, TrainingConfig
+from minigpt.history import History
+from minigpt.training import Failure
+
+Status = Literal["waiting", "training", "paused", "stopped", "finished", "failed"]
+ACTIVE: frozenset[str] = frozenset({"waiting", "training"})
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What a person chose for a run, beside the text. `lesson` is its name on the page, "" for one's own text."""
+
+    tokenizer: str = "word"
+    bpe_vocab: int = 512
+    config: GPTConfig = field(default_factory=GPTConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    lesson: str = ""
+    floor: float | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A run as a viewer sees it. `version` rises with each change; `ahead` counts the runs that get a slice before it.
+
+    config: the model's, with the context that fits the text and the size of the vocabulary.
+    n_params: how many numbers are trained. seconds: time spent in slices so far.
+    seconds_per_step: between two steps on the clock of late, waiting for other runs included; None before it is known.
+    """
+
+    run_id: str
+    version: int
+    status: Status
+    step: int
+    history: History
+    config: GPTConfig
+    settings: RunSettings
+    n_params: int
+    seconds: float = 0.0
+    seconds_per_step: float | None = None
+    ahead: int = 0
+    failure: Failure | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def n_steps(self) -> int:
+        """How many steps were planned."""
+        return self.settings.training.steps
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Speed of the newest slice; None before the first."""
+        speeds = self.history.tokens_per_second
+        return speeds[-1][1] if speeds else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """To the planned end, at the pace of late; None before there is one."""
+        return None if self.seconds_per_step is None else self.seconds_per_step * (self.n_steps - self.step)

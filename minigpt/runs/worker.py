@@ -1,0 +1,80 @@
+"""What a worker process does: advance the run in a folder by a slice, and say how it went. Small in, small out."""
+
+import multiprocessing
+import os
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from minigpt.checkpoint import load, save
+from minigpt.config import GPTConfig, TrainingConfig
+from minigpt.history import History
+from minigpt.training import Failure, TrainingState, advance, begin
+
+# A worker that gets the same run again need not read it from disk. Bounded: one state a run, a few runs.
+_KEPT: OrderedDict[Path, TrainingState] = OrderedDict()
+_MAX_KEPT = 4
+
+
+@dataclass(frozen=True)
+class SliceReport:
+    """What the page needs to know after a slice; the state itself stays in the run's folder."""
+
+    step: int
+    history: History
+    failure: Failure | None
+    seconds: float
+
+
+def advance_folder(folder: Path, step: int, steps: int) -> SliceReport:
+    """Take the run in `folder`, known to stand at `step` at least, `steps` further, and save it there.
+
+    The same call again, after a worker died, goes on from whatever was saved, to the same step: nothing is lost, and
+    nothing is done twice.
+    """
+    started = time.perf_counter()
+    state = _KEPT.pop(folder, None)
+    if state is None or state.step != step:
+        state = load(folder)
+    state = advance(state, max(0, step + steps - state.step))
+    save(state, folder)
+    _KEPT[folder] = state
+    while len(_KEPT) > _MAX_KEPT:
+        _KEPT.popitem(last=False)
+    return SliceReport(state.step, state.history, state.failure, time.perf_counter() - started)
+
+
+def prepare_process() -> None:
+    """Called once in each worker: one thread, politely behind the server that answers clicks, and gone when it is."""
+    torch.set_num_threads(1)
+    if hasattr(os, "nice"):
+        os.nice(5)
+    threading.Thread(target=_outlive_nobody, daemon=True).start()
+
+
+def _outlive_nobody() -> None:
+    # A server that is killed cannot tell its workers; each would wait for work, and hold its memory, for ever.
+    server = multiprocessing.parent_process()
+    if server is not None:
+        server.join()
+        os._exit(1)
+
+
+def work(config: GPTConfig, training: TrainingConfig) -> float:
+    """Floating-point operations of a whole run: 6 a parameter and token, plus attention (Kaplan et al., 2020)."""
+    matrices = config.n_layers * (4 * config.n_heads * config.d_head + 2 * config.width_of_mlp) * config.d_model
+    per_token = 6 * (matrices + config.d_vocab * config.d_model) + 12 * config.n_layers * config.d_model * config.n_ctx
+    return float(per_token * training.steps * training.batch_size * config.n_ctx)
+
+
+def measure_speed() -> float:
+    """Floating-point operations a second that training reaches in this process, in the terms of `work`."""
+    state = begin("to be or not to be " * 40, training=TrainingConfig(steps=12, sample_tokens=0, eval_every=12))
+    state = advance(state, 2)  # The first steps also load kernels.
+    started = time.perf_counter()
+    advance(state, 10)
+    return work(state.config, state.training) * 10 / 12 / (time.perf_counter() - started)

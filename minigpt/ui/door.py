@@ -1,0 +1,209 @@
+"""What comes in from people: read once, refused with a sentence that says what would work."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import gradio as gr
+import torch
+
+from minigpt.config import PRESETS, GPTConfig, SamplingConfig, TrainingConfig
+from minigpt.corpora import LESSONS
+from minigpt.data import encode_text, fitting_context, reference_losses, split
+from minigpt.history import History
+from minigpt.model import Transformer
+from minigpt.runs import RunSettings
+from minigpt.tokenizer import Tokenizer, clean, train_tokenizer
+
+Result = TypeVar("Result")
+
+OWN_TEXT = "own"
+MAX_LETTERS = 2_000_000
+KINDS = {"words": "word", "letters": "character", "pieces": "bpe"}
+SAMPLE_TOKENS = {"word": 40, "character": 160, "bpe": 70}  # about five lines of the page each
+LABELS = {kind: label for label, kind in KINDS.items()}
+
+
+def shown(function: Callable[..., Result], *args: Any) -> tuple[Result | None, str]:
+    """The result of a call, or None and the sentence that says what was wrong."""
+    try:
+        return function(*args), ""
+    except ValueError as error:
+        return None, str(error)
+
+
+def text_of(value: object) -> str:
+    """A text as people paste it, safe to handle; ValueError where it is longer than fits."""
+    text = clean(value) if isinstance(value, str) else ""
+    if len(text) > MAX_LETTERS:
+        raise ValueError(
+            f"This text has {len(text):,} letters and {MAX_LETTERS:,} fit. Paste a part of it, or open a shorter file."
+        )
+    return text
+
+
+def file_text(path: str) -> str:
+    """The text of an opened file; ValueError where it holds none."""
+    name, data = Path(path).name, Path(path).read_bytes()
+    if len(data) > 4 * MAX_LETTERS:
+        raise ValueError(f"“{name}” is too large: {MAX_LETTERS:,} letters fit. Open a shorter file.")
+    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError:
+        text = data.decode("cp1252", errors="replace")
+    odd = sum(1 for char in text[:10_000] if char == "\ufffd" or (char < " " and char not in "\t\n\r\f"))
+    if odd > len(text[:10_000]) / 50:
+        raise ValueError(f"“{name}” is not a text file. Open a .txt or .md file, or paste the text into the box.")
+    return text_of(text)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A text as a tokenizer splits it."""
+
+    text: str
+    tokenizer: Tokenizer
+    ids: torch.Tensor
+
+
+@lru_cache(maxsize=8)
+def read(text: str, kind: str, pieces: int) -> Reading:
+    """Tokenise a text; remembered, because settings change more often than texts. ValueError if it is too short."""
+    tokenizer = train_tokenizer(kind, text, pieces)
+    return Reading(text, tokenizer, encode_text(text, tokenizer))
+
+
+def lesson_of(text: str, lesson: str) -> str:
+    """The lesson picked, if this is still its text; a floor and prompts belong to no other. Else "own"."""
+    return lesson if lesson in LESSONS and LESSONS[lesson].text == text else OWN_TEXT
+
+
+class Fields(NamedTuple):
+    """What panels 1 and 2 hold, in the order in which the page passes it on.
+
+    tokenizer: one of KINDS. mlp: width of the MLP in widths of the model, 0 for none. rate: 0 is the optimiser's own.
+    """
+
+    tokenizer: str
+    pieces: int
+    layers: int
+    heads: int
+    width: int
+    context: int
+    mlp: int
+    positions: str
+    steps: int
+    batch: int
+    rate: float
+    optimiser: str
+    seed: int
+
+
+def settings_of(fields: Fields, lesson: str) -> RunSettings:
+    """What the panels ask for; ValueError where that cannot be."""
+    for name, value in fields._asdict().items():
+        if value is None:
+            raise ValueError(f"The field “{name}” is empty. Write a number into it, or pick a size.")
+    for name, value in (("width", fields.width), ("mlp", fields.mlp)):
+        if type(value) is not int:  # True is an int to Python.
+            raise ValueError(f"{name} must be a whole number, not {value!r}.")
+    kind = KINDS.get(fields.tokenizer, fields.tokenizer)
+    config = GPTConfig(
+        n_layers=fields.layers,
+        n_heads=fields.heads,
+        d_model=fields.width,
+        n_ctx=fields.context,
+        d_mlp=fields.mlp * fields.width,
+        positions=fields.positions,  # type: ignore[arg-type]
+    )
+    training = TrainingConfig(
+        steps=fields.steps,
+        batch_size=fields.batch,
+        learning_rate=fields.rate or None,
+        optimiser=fields.optimiser,  # type: ignore[arg-type]
+        seed=fields.seed,
+        sample_tokens=SAMPLE_TOKENS.get(kind, 40),
+    )
+    known = LESSONS.get(lesson)
+    floor = known.floor if known and known.tokenizer == kind else None
+    return RunSettings(kind, fields.pieces, config, training, lesson, floor)
+
+
+def fields_of(settings: RunSettings) -> Fields:
+    """The panels as they stood when these settings were made."""
+    config, training = settings.config, settings.training
+    return Fields(
+        tokenizer=LABELS[settings.tokenizer],
+        pieces=settings.bpe_vocab,
+        layers=config.n_layers,
+        heads=config.n_heads,
+        width=config.d_model,
+        context=config.n_ctx,
+        mlp=config.width_of_mlp // config.d_model,
+        positions=config.positions,
+        steps=training.steps,
+        batch=training.batch_size,
+        rate=training.peak_learning_rate,
+        optimiser=training.optimiser,
+        seed=training.seed,
+    )
+
+
+def preset_fields(preset: str, lesson: str = "") -> Fields:
+    """The panels for a preset and a lesson; the lesson says how to split its text, and how long to train."""
+    config, training = PRESETS[preset].config, PRESETS[preset].training
+    known = LESSONS.get(lesson)
+    if known is None:
+        return fields_of(RunSettings(config=config, training=training))
+    # A larger model needs its longer plan here as well.
+    steps = round(known.steps * training.steps / PRESETS["small"].training.steps)
+    planned = TrainingConfig(steps=steps, batch_size=training.batch_size)
+    return fields_of(RunSettings(known.tokenizer, config=config, training=planned, lesson=lesson, floor=known.floor))
+
+
+def size_name(preset: str, fields: Fields) -> str:
+    """The preset's name while the model still has its shape, else "own size"."""
+    shape = slice(Fields._fields.index("layers"), Fields._fields.index("steps"))
+    return preset if fields[shape] == preset_fields(preset)[shape] else "own size"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What pressing Train would do: the model that fits the text, and a history that holds only reference losses."""
+
+    config: GPTConfig
+    n_params: int
+    history: History
+
+
+def plan(reading: Reading, settings: RunSettings) -> Plan:
+    """The model and the honest lines for a text, before any training."""
+    fraction = settings.training.validation_fraction
+    n_ctx = fitting_context(settings.config.n_ctx, reading.ids, fraction)
+    config = replace(settings.config, n_ctx=n_ctx, d_vocab=reading.tokenizer.d_vocab)
+    with torch.device("meta"):  # Counts parameters without making any.
+        n_params = Transformer(config).n_params
+    references = reference_losses(split(reading.ids, fraction).train, config.d_vocab, settings.floor)
+    return Plan(config, n_params, History(n_steps=settings.training.steps, references=references))
+
+
+def prompts_from(reading: Reading) -> tuple[str, ...]:
+    """Three beginnings to click, taken from the text itself: from its start, its middle, and later."""
+    n_tokens = {"word": 4, "character": 12, "bpe": 6}[reading.tokenizer.kind]
+    ids = reading.ids.tolist()
+    starts = [0, len(ids) // 2, 3 * len(ids) // 4]
+    texts = [" ".join(reading.tokenizer.decode(ids[start : start + n_tokens]).split()) for start in starts]
+    return tuple(dict.fromkeys(text for text in texts if text))
+
+
+def sampling_of(length: int, temperature: float, top_k: int, top_p: float, seed: int) -> SamplingConfig:
+    """The sampling panel as settings; a top-k of 0 and a top-p of 1 keep every token."""
+    return SamplingConfig(length, temperature, top_k or None, None if top_p == 1 else top_p, seed)
+
+
+def refuse(error: Exception) -> gr.Error:
+    """A sentence for whoever called from outside the page."""
+    return gr.Error(str(error), print_exception=False)

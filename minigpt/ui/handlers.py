@@ -1,0 +1,306 @@
+"""One handler for each event of the page. Each takes what the components hold and returns what they shall show."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from minigpt import figures
+from minigpt.corpora import LESSONS
+from minigpt.runs import ACTIVE, Runs, RunSettings, UnknownRun, warm_up, work
+from minigpt.ui import door, words
+from minigpt.ui.explorer import Exploration, Explorer, Selection
+from minigpt.ui.steering import buttons
+from minigpt.ui.view import place
+
+LOOK_SECONDS = 0.1
+# A generator notices a closed page only when it yields.
+HEARTBEAT_LOOKS = 200
+
+Update = Any
+
+
+class Page:
+    """What all visitors share: the runs, the explorations, and how fast this machine is."""
+
+    def __init__(self, runs: Runs) -> None:
+        self.runs = runs
+        self.explorer = Explorer(runs)
+        self.speed: float | None = None  # floating-point operations a second, once a worker has been measured
+        # Which run each open page follows; a page that has gone, or follows another, ends its generator.
+        self._following: dict[str, object] = {}
+
+    def seconds(self, plan: door.Plan, settings: RunSettings) -> float | None:
+        """How long a run would take on an idle worker; None before one has been measured."""
+        return work(plan.config, settings.training) / self.speed if self.speed else None
+
+    def warm_up(self) -> None:
+        """Start the workers in the background, so that the first Train does not wait for imports."""
+
+        def measure() -> None:
+            self.speed = warm_up(self.runs)
+
+        threading.Thread(target=measure, daemon=True).start()
+
+    # ---- panel 1: the text ----
+
+    def pick_lesson(self, lesson: str, own: str, preset: str) -> list[Update]:
+        """Another lesson: its text, its way to split it, its prompts. One's own text is kept for the way back."""
+        if lesson not in LESSONS:
+            return [own, words.look_for(lesson), *[gr.skip()] * len(door.Fields._fields)]
+        return [LESSONS[lesson].text, words.look_for(lesson), *door.preset_fields(preset, lesson)]
+
+    def pick_preset(self, preset: str, lesson: str) -> list[Update]:
+        """Another size, with the steps it needs; how the text is split stays."""
+        return [gr.skip(), gr.skip(), *door.preset_fields(preset, lesson)[2:]]
+
+    def pick_tokenizer(self, tokenizer: str) -> Update:
+        """Only pieces let one choose how many different ones there are."""
+        return gr.update(visible=tokenizer == "pieces")
+
+    def own_text(self, text: str, lesson: str) -> list[Update]:
+        """A text that is no lesson's is one's own, however it came into the box, and is kept for the way back."""
+        if not text or door.lesson_of(text, lesson) in LESSONS:
+            return [gr.skip()] * 4
+        return [door.OWN_TEXT, text, words.look_for(door.OWN_TEXT), gr.update(value="Clear")]
+
+    def clear_text(self, text: str, cleared: str) -> list[Update]:
+        """Empties the box; a second press brings the text back."""
+        if text:
+            return ["", text, gr.update(value="Undo"), door.OWN_TEXT, words.look_for(door.OWN_TEXT)]
+        return [cleared, "", gr.update(value="Clear"), door.OWN_TEXT, words.look_for(door.OWN_TEXT)]
+
+    def open_file(self, path: str) -> list[Update]:
+        """The text of a file, or the reason why it has none; then the text at hand stays."""
+        text, error = door.shown(door.file_text, path)
+        if error:
+            return [gr.skip(), gr.skip(), gr.skip(), gr.skip(), words.message(error, "err")]
+        return [text, door.OWN_TEXT, text, words.look_for(door.OWN_TEXT), []]
+
+    def describe(
+        self, text: str, run: str, lesson: str, prompt: str, examples: list[str], *fields: Any
+    ) -> list[Update]:
+        """What the text holds, and what pressing Train would do with it."""
+        asked, lesson = door.Fields(*fields), door.lesson_of(text, lesson)
+        title, shape, curve, status = words.title("1", "Text", fold=True), gr.skip(), gr.skip(), gr.skip()
+        settings, settings_error = door.shown(door.settings_of, asked, lesson)
+        told = words.message(settings_error, "err")
+        try:
+            reading = door.read(door.text_of(text), door.KINDS[asked.tokenizer], asked.pieces)
+        except ValueError as error:
+            problem = words.message(str(error), "err" if text else "note")
+            return [title, [], [], problem, told, shape, curve, status, *[gr.skip()] * 3]
+        if settings and not run:
+            plan = door.plan(reading, settings)
+            shape = words.title("2", "Train", words.shape(plan.config, plan.n_params))
+            curve = figures.loss_curve(plan.history)
+            status = words.not_trained(self.seconds(plan, settings))
+        ids = reading.ids.tolist()
+        tokens = (reading.tokenizer.token(index) for index in ids)
+        picks = list(LESSONS[lesson].prompts if lesson in LESSONS else door.prompts_from(reading))
+        stale = (not prompt or prompt in examples) and picks and prompt not in picks
+        return [
+            words.title("1", "Text", words.plural(len(ids), "token"), fold=True),
+            words.facts(reading.text, reading.tokenizer, len(ids)),
+            words.preview(tokens),
+            [],
+            told,
+            shape,
+            curve,
+            status,
+            words.examples(picks),
+            picks,
+            picks[0] if stale else gr.skip(),
+        ]
+
+    def name_settings(self, preset: str, *fields: Any) -> Update:
+        """The label of the Settings panel: what a run would use."""
+        asked = door.Fields(*fields)
+        size = door.size_name(preset, asked)
+        return gr.update(label=words.settings_label(size, asked.optimiser, asked.steps))
+
+    async def estimate(self, request: gr.Request, text: str, lesson: str, *fields: Any) -> Update:
+        """On a page that has just opened: how long Train will take, as soon as that is known."""
+        settings = door.settings_of(door.Fields(*fields), lesson)
+        plan = door.plan(door.read(door.text_of(text), settings.tokenizer, settings.bpe_vocab), settings)
+        for _ in range(600):
+            if self.speed:
+                break
+            await asyncio.sleep(LOOK_SECONDS)
+        followed = dict(request.query_params).get("run") or (request.session_hash or "") in self._following
+        return gr.skip() if followed else words.not_trained(self.seconds(plan, settings))
+
+    # ---- panel 2: training ----
+
+    def train(self, run: str, text: str, lesson: str, *fields: Any) -> list[Update]:
+        """Start a run, or go on with one that is paused."""
+        if run and self._status(run) == "paused":
+            self.runs.resume(run)
+            return [run, [], *self.look(run), *[gr.skip()] * 3]
+        return self._start(text, lesson, fields, None)
+
+    def step(self, run: str, text: str, lesson: str, *fields: Any) -> list[Update]:
+        """One step, of the run at hand or of a new one."""
+        if run and self._status(run) is not None:
+            self.runs.step(run)
+            return [run, [], *self.look(run), *[gr.skip()] * 3]
+        return self._start(text, lesson, fields, 1)
+
+    def pause(self, run: str) -> list[Update]:
+        """Rest; nothing is lost."""
+        return self._steer(self.runs.pause, run)
+
+    def stop(self, run: str) -> list[Update]:
+        """Rest for good."""
+        return self._steer(self.runs.stop, run)
+
+    def look(self, run: str) -> list[Update]:
+        """Everything on the page that shows a run, as the run stands now."""
+        progress = self.runs.progress(run)
+        moving = progress.status in ACTIVE or self.runs.flying(run)
+        return [
+            words.title("2", "Train", words.shape(progress.config, progress.n_params)),
+            *buttons(progress),
+            words.status(progress),
+            words.run_message(progress),
+            figures.loss_curve(progress.history),
+            words.sample(progress),
+            words.empty(words.READY_TO_EXPLORE),
+            gr.skip() if moving or not progress.step else f"{run} {progress.status}",
+        ]
+
+    async def follow(self, run: str, request: gr.Request) -> AsyncIterator[list[Update]]:
+        """Show a run for as long as the page is open and follows it: one list of updates for each change."""
+        session, mine = request.session_hash or "", object()
+        self._following[session] = mine
+        version, looks = -1, 0
+        while run and self._following.get(session) is mine:
+            try:
+                progress = self.runs.progress(run)
+            except UnknownRun:
+                break
+            if progress.version != version:
+                version = progress.version
+                yield self.look(run)
+            elif (looks := looks + 1) % HEARTBEAT_LOOKS == 0:
+                yield [gr.skip()] * N_LOOK
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def leave(self, request: gr.Request) -> None:
+        """A page was closed; its run goes on."""
+        self._following.pop(request.session_hash or "", None)
+
+    def open_page(self, request: gr.Request) -> list[Update]:
+        """A page opens: with `?run=` in its address it finds that run, its text and its settings again."""
+        run = dict(request.query_params).get("run", "") if request else ""
+        if not run:
+            return [gr.skip()] * N_OPEN
+        try:
+            progress = self.runs.progress(run)
+        except UnknownRun as error:
+            return [*[gr.skip()] * (N_OPEN - 1), words.message(str(error), "warn")]
+        settings = progress.settings
+        lesson = settings.lesson if settings.lesson in LESSONS else door.OWN_TEXT
+        text = self.runs.text(run)
+        own = "" if lesson in LESSONS else text
+        return [run, lesson, text, own, words.look_for(lesson), *door.fields_of(settings), []]
+
+    def _status(self, run: str) -> str | None:
+        progress, _ = door.shown(self.runs.progress, run)
+        return progress.status if progress else None
+
+    def _steer(self, verb: Any, run: str) -> list[Update]:
+        _, error = door.shown(verb, run)
+        return [gr.skip()] * N_LOOK if error else self.look(run)
+
+    def _start(self, text: str, lesson: str, fields: tuple[Any, ...], steps: int | None) -> list[Update]:
+        settings, error = door.shown(door.settings_of, door.Fields(*fields), door.lesson_of(text, lesson))
+        run = None
+        if settings:
+            run, error = door.shown(lambda: self.runs.start(door.text_of(text), settings, steps))
+        if run is None:
+            return [gr.skip(), words.message(error, "err"), *[gr.skip()] * (N_LOOK + 3)]
+        # What panel 3 shows is of an earlier model: it goes.
+        return [run, [], *self.look(run), gr.update(visible=False), Selection(), words.title("3", "Explore")]
+
+    # ---- panel 3: exploring ----
+
+    def generate(self, run: str, prompt: str, selection: Selection, *sampling: Any) -> list[Update]:
+        """Continue the prompt, and show what every head looked at."""
+        if not run:
+            return [words.message(" ".join(words.NOTHING_TO_EXPLORE)), *[gr.skip()] * (N_EXPLORE - 1)]
+        exploration, error = door.shown(lambda: self.explorer.explore(run, prompt or "", door.sampling_of(*sampling)))
+        if exploration is None:
+            return [words.message(error, "err"), *[gr.skip()] * (N_EXPLORE - 1)]
+        chosen = self.explorer.keep(exploration, selection)
+        tokenizer, n_ctx = exploration.state.tokenizer, exploration.state.config.n_ctx
+        notes = [words.unknown_words(exploration.unknown, tokenizer)]
+        notes.append(words.window_note(exploration.view, len(exploration.prompt), n_ctx))
+        said = [node for note in notes for node in words.message(note, "warn")]
+        step = words.title("3", "Explore", f"model at step {exploration.state.step:,}")
+        shown = [*self._position(exploration, chosen), *self._heads(exploration, chosen)]
+        return [said, *shown, chosen, gr.update(visible=True), step]
+
+    def arrive(self, arrived: str, prompt: str, selection: Selection, *sampling: Any) -> list[Update]:
+        """A run has come to rest: show its heads without being asked, unless some of this run are shown already."""
+        run, _, _ = arrived.partition(" ")
+        kept, _ = door.shown(self.explorer.find, selection)
+        if not run or (kept and kept.run == run):
+            return [gr.skip()] * N_EXPLORE
+        return self.generate(run, prompt, selection, *sampling)
+
+    def name_sampling(self, length: int | None, temperature: float | None) -> Update:
+        """The label of the sampling panel: how the next token would be chosen."""
+        return gr.update(label=words.sampling_label(length or 0, temperature or 0))
+
+    def pick_prompt(self, prompts: list[str], event: gr.SelectData) -> Update:
+        """Take over one of the prompts offered."""
+        known = type(event.index) is int and 0 <= event.index < len(prompts)
+        return prompts[event.index] if known else gr.skip()
+
+    def pick_head(self, selection: Selection, event: gr.SelectData) -> list[Update]:
+        """Open the head that was clicked in the grid."""
+        exploration, error = door.shown(self.explorer.find, selection)
+        if exploration is None:
+            return [words.message(error, "warn"), *[gr.skip()] * 4]
+        opened = place(event, *exploration.view.pattern.shape[:2])
+        if opened is None:
+            return [gr.skip()] * 5
+        chosen = replace(selection, layer=opened[0], head=opened[1])
+        return [gr.skip(), *self._heads(exploration, chosen), chosen]
+
+    def pick_token(self, selection: Selection, event: gr.SelectData) -> list[Update]:
+        """Show what else could have come instead of the token that was clicked, and the row that made it."""
+        exploration, error = door.shown(self.explorer.find, selection)
+        if exploration is None:
+            return [words.message(error, "warn"), *[gr.skip()] * 7]
+        # The index comes from the browser, and a browser can send anything.
+        if type(event.index) is not int or not 0 <= event.index < len(exploration.tokens):
+            return [gr.skip()] * 8
+        chosen = replace(selection, position=event.index)
+        return [gr.skip(), *self._position(exploration, chosen), *self._heads(exploration, chosen), chosen]
+
+    def _position(self, exploration: Exploration, chosen: Selection) -> list[Update]:
+        candidates, n_others = exploration.candidates(chosen.position)
+        return [
+            words.continuation(exploration.view, exploration.prompt, exploration.tokens, chosen.position),
+            words.subtitle("Next token after", token=exploration.before(chosen.position)),
+            figures.next_token(candidates, n_others),
+        ]
+
+    def _heads(self, exploration: Exploration, chosen: Selection) -> list[Update]:
+        query = exploration.query_of(chosen.position)
+        return [
+            figures.heads_grid(exploration.view, (chosen.layer, chosen.head)),
+            words.subtitle(f"Layer {chosen.layer + 1} head {chosen.head + 1}", "row looks at column"),
+            figures.head(exploration.view, chosen.layer, chosen.head, query),
+        ]
+
+
+# How many components `look`, `generate` and `open_page` speak to; the layout lists them in the same order.
+N_LOOK = 11
+N_EXPLORE = 10
+N_OPEN = 19

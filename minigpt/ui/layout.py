@@ -1,0 +1,263 @@
+"""The page: three panels, and which handler answers which event."""
+
+from collections.abc import Sequence
+from typing import Any, get_args
+
+import gradio as gr
+
+from minigpt import figures
+from minigpt.config import PRESETS, Positions
+from minigpt.corpora import LESSONS
+from minigpt.ui import door, endpoints, words
+from minigpt.ui.explorer import Selection
+from minigpt.ui.fragment import Fragment, h
+from minigpt.ui.handlers import N_EXPLORE, N_LOOK, N_OPEN, Page
+from minigpt.ui.view import PlotlyView
+
+FIRST_LESSON = "stories"
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+Parts = dict[str, Any]
+
+
+def build(page: Page) -> gr.Blocks:
+    """The page with its events and its endpoints, ready to launch."""
+    with gr.Blocks(title="miniGPT", analytics_enabled=False, fill_width=True) as blocks:
+        endpoints.add(page)  # First, because the page's own handlers would take their names.
+        run = gr.Textbox(visible="hidden", elem_id="run", container=False)
+        arrived = gr.Textbox(visible="hidden", elem_id="arrived", container=False)
+        _top()
+        with gr.Row(elem_id="panels"):
+            text, train, explore = _text_panel(), _train_panel(), _explore_panel()
+        wires = Wires(text | train | explore | {"run": run, "arrived": arrived})
+        _wire_text(page, wires)
+        _wire_training(page, wires, blocks)
+        _wire_exploring(page, wires)
+    return blocks
+
+
+def _top() -> None:
+    with gr.Row(elem_id="topbar"):
+        line = h("span", "Train a small language model on your text and see what every head looks at.", cls="mg-hide-s")
+        Fragment([h("div", h("h1", "miniGPT"), line, cls="mg-top")], elem_id="top")
+        gr.Button("Dark / light", size="sm", elem_id="theme")
+
+
+def _text_panel() -> Parts:
+    lesson = LESSONS[FIRST_LESSON]
+    reading = door.read(lesson.text, lesson.tokenizer, 512)
+    tokens = [reading.tokenizer.token(int(index)) for index in reading.ids[: words.PREVIEW_TOKENS]]
+    choices = [(known.title, name) for name, known in LESSONS.items()] + [("Your own text", door.OWN_TEXT)]
+    with gr.Column(elem_id="p-text", elem_classes="mg-panel"):
+        n_tokens = words.plural(len(reading.ids), "token")
+        parts = {
+            "text_title": Fragment(words.title("1", "Text", n_tokens, fold=True)),
+            "lesson": gr.Dropdown(choices, value=lesson.name, label="Lesson", filterable=False, elem_id="lesson"),
+            "look_for": Fragment(words.look_for(lesson.name)),
+            "text": gr.Textbox(lesson.text, label="Text to learn from", lines=3, max_lines=3, elem_id="text",
+                               placeholder="Paste a text here, or pick a lesson above."),
+            "text_message": Fragment(elem_id="text-message"),
+        }  # fmt: skip
+        with gr.Row():
+            parts["open_file"] = gr.UploadButton("Open a file", size="sm", type="filepath", elem_id="open-file")
+            parts["clear"] = gr.Button("Clear", size="sm", elem_id="clear")
+        parts["tokenizer"] = gr.Radio(
+            list(door.KINDS),
+            value=door.LABELS[lesson.tokenizer],
+            label="Split into",
+            elem_id="tokenizer",
+            elem_classes="mg-seg",
+        )
+        parts["pieces"] = gr.Slider(
+            256, 2048, 512, step=64, label="Different pieces, at most", visible=False, elem_id="pieces", buttons=[]
+        )
+        parts["facts"] = Fragment(words.facts(lesson.text, reading.tokenizer, len(reading.ids)), elem_id="facts")
+        parts["preview"] = Fragment(words.preview(tokens), elem_id="preview", elem_classes="mg-wide")
+        parts["own"] = gr.State("")
+        parts["cleared"] = gr.State("")
+    return parts
+
+
+def _train_panel() -> Parts:
+    lesson = LESSONS[FIRST_LESSON]
+    fields = door.preset_fields("small", lesson.name)
+    settings = door.settings_of(fields, lesson.name)
+    plan = door.plan(door.read(lesson.text, lesson.tokenizer, 512), settings)
+    with gr.Column(elem_id="p-train", elem_classes="mg-panel"):
+        parts: Parts = {"train_title": Fragment(words.title("2", "Train", words.shape(plan.config, plan.n_params)))}
+        with gr.Row():
+            parts |= {
+                "train": gr.Button("Train", variant="primary", elem_id="train"),
+                "pause": gr.Button("Pause", interactive=False, elem_id="pause"),
+                "step": gr.Button("Step", elem_id="step"),
+                "stop": gr.Button("Stop", interactive=False, elem_id="stop"),
+            }
+        parts["status"] = Fragment(words.not_trained(None), elem_id="status")
+        parts["run_message"] = Fragment(elem_id="run-message")
+        parts["train_message"] = Fragment(elem_id="train-message")
+        Fragment(words.subtitle("Loss", "surprise in nats a token, by step"))
+        parts["curve"] = PlotlyView(figures.loss_curve(plan.history), label="Loss by step", elem_id="loss-curve")
+        parts["sample"] = Fragment(elem_id="sample")
+        label = words.settings_label("small", fields.optimiser, fields.steps)
+        with gr.Accordion(label, open=False, elem_id="settings") as parts["settings"]:
+            parts |= _settings(fields)
+    return parts
+
+
+def _settings(fields: door.Fields) -> Parts:
+    with gr.Row(elem_classes="mg-fields"):
+        parts: Parts = {
+            "preset": gr.Dropdown(list(PRESETS), value="small", label="Size", filterable=False, elem_id="preset"),
+            "layers": gr.Number(fields.layers, label="Layers", precision=0, elem_id="layers"),
+            "heads": gr.Number(fields.heads, label="Heads", precision=0, elem_id="heads"),
+            "width": gr.Number(fields.width, label="Width", precision=0, elem_id="width"),
+            "context": gr.Number(fields.context, label="Context", precision=0, elem_id="context"),
+            "mlp": gr.Number(fields.mlp, label="MLP, × width", precision=0, elem_id="mlp"),
+            "positions": gr.Dropdown(
+                list(get_args(Positions)),
+                value=fields.positions,
+                label="Positions",
+                filterable=False,
+                elem_id="positions",
+            ),
+            "steps": gr.Number(fields.steps, label="Steps", precision=0, elem_id="steps"),
+            "batch": gr.Number(fields.batch, label="Batch", precision=0, elem_id="batch"),
+            "rate": gr.Number(fields.rate, label="Learning rate", elem_id="rate"),
+            "optimiser": gr.Dropdown(
+                [("Muon", "muon"), ("AdamW", "adamw")], value=fields.optimiser, label="Optimiser", filterable=False,
+                elem_id="optimiser",
+            ),
+            "seed": gr.Number(fields.seed, label="Seed", precision=0, elem_id="seed"),
+        }  # fmt: skip
+    parts["settings_message"] = Fragment(elem_id="settings-message")
+    return parts
+
+
+def _explore_panel() -> Parts:
+    prompts = LESSONS[FIRST_LESSON].prompts
+    with gr.Column(elem_id="p-explore", elem_classes="mg-panel"):
+        parts: Parts = {"explore_title": Fragment(words.title("3", "Explore"))}
+        with gr.Row(elem_id="ask"):
+            parts["prompt"] = gr.Textbox(
+                prompts[0], label="Prompt", lines=1, max_lines=1, elem_id="prompt", placeholder="Write a beginning.",
+            )  # fmt: skip
+            parts["generate"] = gr.Button("Generate", variant="primary", elem_id="generate")
+        parts["examples"] = Fragment(words.examples(prompts), elem_id="examples")
+        parts["prompts"] = gr.State(list(prompts))
+        parts["explore_message"] = Fragment(elem_id="explore-message")
+        parts["empty"] = Fragment(words.empty(words.NOTHING_TO_EXPLORE), elem_id="explore-empty")
+        with gr.Column(visible=False, elem_id="explored") as parts["explored"]:
+            parts["continuation"] = Fragment(elem_id="continuation")
+            with gr.Row(elem_id="explore-body"):
+                with gr.Column(elem_id="heads-col"):
+                    with gr.Column():
+                        Fragment(words.subtitle("All heads", "layer.head, click to open"))
+                        parts["grid"] = PlotlyView(label="Attention of all heads", elem_id="heads-grid")
+                    with gr.Column():
+                        parts["next_title"] = Fragment()
+                        parts["next"] = PlotlyView(label="Probability of the next token", elem_id="next-token")
+                with gr.Column(elem_id="head-col"):
+                    parts["head_title"] = Fragment(elem_id="head-title")
+                    parts["head"] = PlotlyView(label="Attention of one head", elem_id="head")
+        parts["selection"] = gr.State(Selection())
+        with gr.Accordion(words.sampling_label(10, 0.8), open=False, elem_id="sampling") as parts["sampling"]:
+            parts |= _sampling()
+    return parts
+
+
+def _sampling() -> Parts:
+    with gr.Row(elem_classes="mg-fields"):
+        return {
+            "length": gr.Number(10, label="Tokens", precision=0, elem_id="length"),
+            "temperature": gr.Number(0.8, label="Temperature", step=0.1, elem_id="temperature"),
+            "top_k": gr.Number(0, label="Top-k, 0 = all", precision=0, elem_id="top-k"),
+            "top_p": gr.Number(1, label="Top-p, 1 = all", step=0.05, elem_id="top-p"),
+            "sampling_seed": gr.Number(0, label="Seed", precision=0, elem_id="sampling-seed"),
+        }
+
+
+FIELD_NAMES = door.Fields._fields
+SAMPLING_NAMES = ("length", "temperature", "top_k", "top_p", "sampling_seed")
+HEAD_NAMES = ("grid", "head_title", "head")
+POSITION_NAMES = ("continuation", "next_title", "next")
+# What the handlers of the same names return, in the same order.
+LOOK_NAMES = ("train_title", "train", "pause", "step", "stop", "status", "run_message", "curve", "sample", "empty",
+              "arrived")  # fmt: skip
+EXPLORE_NAMES = ("explore_message", *POSITION_NAMES, *HEAD_NAMES, "selection", "explored", "explore_title")
+OPEN_NAMES = ("run", "lesson", "text", "own", "look_for", *FIELD_NAMES, "train_message")
+DESCRIBE_NAMES = ("text_title", "facts", "preview", "text_message", "settings_message", "train_title", "curve",
+                  "status", "examples", "prompts", "prompt")  # fmt: skip
+assert (len(LOOK_NAMES), len(EXPLORE_NAMES), len(OPEN_NAMES)) == (N_LOOK, N_EXPLORE, N_OPEN)
+
+
+class Wires:
+    """Connects events of named components to handlers: `on("click train", handler, "run text", "status")`."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def named(self, names: str | Sequence[str]) -> list[Any]:
+        """Components by their names, in one string or several."""
+        return [self._parts[name] for name in (names.split() if isinstance(names, str) else names)]
+
+    def on(
+        self,
+        events: str | Sequence[str],
+        handler: Any,
+        inputs: str | Sequence[str],
+        outputs: str | Sequence[str],
+        **options: Any,
+    ) -> Any:
+        """`events` are an event and the components it comes from; the options are Gradio's."""
+        event, *names = events.split() if isinstance(events, str) else events
+        triggers = [getattr(part, event) for part in self.named(names)]
+        return gr.on(triggers, handler, self.named(inputs), self.named(outputs), **{**QUIET, **options})
+
+
+def _wire_text(page: Page, wires: Wires) -> None:
+    fields = ("preset", *FIELD_NAMES)
+    wires.on("input lesson", page.pick_lesson, "lesson own preset", ("text", "look_for", *FIELD_NAMES))
+    wires.on("input preset", page.pick_preset, "preset lesson", FIELD_NAMES)
+    wires.on("change text", page.own_text, "text lesson", "lesson own look_for clear", trigger_mode="always_last")
+    wires.on("click clear", page.clear_text, "text cleared", "text cleared clear lesson look_for")
+    wires.on("upload open_file", page.open_file, "open_file", "text lesson own look_for text_message")
+    wires.on("change tokenizer", page.pick_tokenizer, "tokenizer", "pieces")
+    wires.on(("change", *fields), page.name_settings, fields, "settings", trigger_mode="always_last")
+    wires.on(
+        ("change", "text", *FIELD_NAMES),
+        page.describe,
+        ("text", "run", "lesson", "prompt", "prompts", *FIELD_NAMES),
+        DESCRIBE_NAMES,
+        trigger_mode="always_last",
+    )
+
+
+def _wire_training(page: Page, wires: Wires, blocks: gr.Blocks) -> None:
+    asked = ("text", "lesson", *FIELD_NAMES)
+    started = ("run", "train_message", *LOOK_NAMES, "explored", "selection", "explore_title")
+    wires.on("click train", page.train, ("run", *asked), started, concurrency_limit=4)
+    wires.on("click step", page.step, ("run", *asked), started, concurrency_limit=4)
+    # Buttons that steer must not wait behind work.
+    wires.on("click pause", page.pause, "run", LOOK_NAMES, queue=False)
+    wires.on("click stop", page.stop, "run", LOOK_NAMES, queue=False)
+    follow = {"js": "(run) => [window.mgFollow(run)]", "concurrency_limit": None, "trigger_mode": "multiple"}
+    wires.on("change run", page.follow, "run", LOOK_NAMES, **follow)
+    blocks.load(page.open_page, None, wires.named(OPEN_NAMES), **QUIET)
+    blocks.load(page.estimate, wires.named(asked), wires.named("status"), concurrency_limit=None, **QUIET)
+    blocks.unload(page.leave)
+
+
+def _wire_exploring(page: Page, wires: Wires) -> None:
+    asked = ("prompt", "selection", *SAMPLING_NAMES)
+    at_work = {"concurrency_limit": 4}
+    wires.on("click generate", page.generate, ("run", *asked), EXPLORE_NAMES, **at_work)
+    wires.on("submit prompt", page.generate, ("run", *asked), EXPLORE_NAMES, **at_work)
+    offered = wires.on("select examples", page.pick_prompt, "prompts", "prompt")
+    offered.then(page.generate, wires.named(("run", *asked)), wires.named(EXPLORE_NAMES), **at_work, **QUIET)
+    wires.on("change arrived", page.arrive, ("arrived", *asked), EXPLORE_NAMES, **at_work)
+    opened = ("explore_message", *HEAD_NAMES, "selection")
+    newest = {"trigger_mode": "always_last"}  # Of quick clicks the last one counts.
+    wires.on("select grid", page.pick_head, "selection", opened, **newest)
+    picked = ("explore_message", *POSITION_NAMES, *opened[1:])
+    wires.on("select continuation", page.pick_token, "selection", picked, **newest)
+    wires.on("change length temperature", page.name_sampling, "length temperature", "sampling")

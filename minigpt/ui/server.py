@@ -1,0 +1,45 @@
+"""Starts everything: workers, page, server."""
+
+import os
+
+import gradio as gr
+import torch
+
+from minigpt.paths import asset
+from minigpt.runs import local_runs
+from minigpt.ui.door import MAX_LETTERS
+from minigpt.ui.handlers import Page
+from minigpt.ui.layout import build
+from minigpt.ui.theme import theme
+from minigpt.ui.view import head_html
+
+
+def launch_options() -> dict[str, object]:
+    """What `launch` needs for this page, wherever it is launched."""
+    return {
+        "theme": theme(),
+        "css_paths": [asset("style.css")],
+        "head": f"{head_html()}<script>{asset('fragment.js').read_text(encoding='utf-8')}</script>",
+        "max_threads": 100,
+        "max_file_size": 4 * MAX_LETTERS,
+        "footer_links": [],
+        "run_history": False,  # Would keep a pasted text in the browser of a shared classroom machine.
+        "ssr_mode": False,
+        "quiet": True,
+    }
+
+
+def serve() -> None:
+    """Serve the page until interrupted, on GRADIO_SERVER_PORT or the first free port from 7860."""
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    torch.set_num_threads(1)
+    runs = local_runs()
+    page = Page(runs)
+    page.warm_up()
+    blocks: gr.Blocks = build(page)
+    try:
+        _, url, _ = blocks.launch(prevent_thread_lock=True, **launch_options())  # type: ignore[arg-type]
+        print(f"miniGPT is at {url}  (Ctrl+C ends it)", flush=True)
+        blocks.block_thread()
+    finally:
+        runs.close()

@@ -1,0 +1,243 @@
+"""What the page says: sentences and small trees of text, made from numbers. No state, no events."""
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+from minigpt.config import GPTConfig
+from minigpt.corpora import LESSONS
+from minigpt.figures.labels import for_page
+from minigpt.generation import GeneratedToken
+from minigpt.hooks import AttentionView
+from minigpt.runs import Progress
+from minigpt.tokenizer import Tokenizer
+from minigpt.ui.fragment import Node, h
+
+PREVIEW_TOKENS = 18
+NOTHING_TO_EXPLORE = ("Press Train first.", "Then write a prompt and see what every head looks at.")
+READY_TO_EXPLORE = ("Press Generate.", "The model goes on from your prompt, and you see what every head looks at.")
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """`1 layer`, `2 layers`, `4,317 tokens`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """`under 1 s`, `12 s`, `4 min`, `2 h`: as exact as anybody needs."""
+    if seconds < 1:
+        return "under 1 s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.0f} h"
+
+
+def title(number: str, name: str, fact: str = "", fold: bool = False) -> list[Node]:
+    """The heading of a panel, with one fact at its right end."""
+    # Its word, Fold or Open, comes from the style sheet, which knows whether the panel is folded.
+    button = [h("button", cls="mg-fold", type="button", aria_label="Fold or open the Text panel")] if fold else []
+    return [h("h2", h("i", number, aria_hidden="true"), name, h("small", fact), *button, cls="mg-h")]
+
+
+def subtitle(name: str, fact: str = "", token: str | None = None) -> list[Node]:
+    """The heading of a figure. A `token` stands after the name in quotation marks, in mono."""
+    quoted: list[Node] = [] if token is None else [" “", h("code", for_page(token)), "”"]
+    return [h("p", h("b", name, *quoted), h("span", fact), cls="mg-sub")]
+
+
+def shape(config: GPTConfig, n_params: int) -> str:
+    """`2 layers × 4 heads, 102,144 parameters`."""
+    heads = f"{plural(config.n_layers, 'layer')} × {plural(config.n_heads, 'head')}"
+    return f"{heads}, {plural(n_params, 'parameter')}"
+
+
+def message(text: str, kind: str = "note") -> list[Node]:
+    """A message beside what it speaks of; its first sentence is bold. Empty text is no message."""
+    if not text:
+        return []
+    bold, dot, rest = text.partition(". ")
+    role = "alert" if kind == "err" else "status"
+    return [h("p", h("b", bold + dot.strip()), f" {rest}" if rest else "", cls=f"mg-msg {kind}", role=role)]
+
+
+def facts(text: str, tokenizer: Tokenizer, n_tokens: int) -> list[Node]:
+    """What the text holds: letters, tokens, different tokens."""
+    rows = (("letters", len(text)), ("tokens", n_tokens), ("different", tokenizer.d_vocab))
+    return [h("dl", *(h("div", h("dt", name), h("dd", f"{value:,}")) for name, value in rows), cls="mg-facts")]
+
+
+def preview(tokens: Iterable[str]) -> list[Node]:
+    """The first tokens of the text, as the model sees them."""
+    chips = [h("span", for_page(token, 24), cls="t") for token in islice(tokens, PREVIEW_TOKENS)]
+    return [*subtitle("As the model sees it"), h("div", *chips, cls="mg-toks")] if chips else []
+
+
+def look_for(lesson: str) -> list[Node]:
+    """What to look for in a lesson; for one's own text, what makes a good one."""
+    if lesson in LESSONS:
+        return [h("p", h("b", "Look for: "), LESSONS[lesson].look_for, cls="mg-note")]
+    return [h("p", "Paste anything: a song, a story, your notes. A few thousand words work best.", cls="mg-note")]
+
+
+def examples(prompts: Sequence[str]) -> list[Node]:
+    """Prompts to click."""
+    if not prompts:
+        return []
+    picks = [h("button", text, type="button", title=text, data_index=str(i)) for i, text in enumerate(prompts)]
+    return [h("div", h("span", "Try"), *picks, cls="mg-picks")]
+
+
+def empty(sentences: tuple[str, str]) -> list[Node]:
+    """What to do where there is nothing to see yet."""
+    return [h("div", h("p", sentences[0], h("br"), sentences[1]), cls="mg-empty")]
+
+
+def settings_label(preset: str, optimiser: str, steps: int) -> str:
+    """The closed Settings panel says what is in it."""
+    return f"Settings: {preset}, {'Muon' if optimiser == 'muon' else 'AdamW'}, {plural(steps or 0, 'step')}"
+
+
+def sampling_label(length: int, temperature: float) -> str:
+    """The closed sampling panel says what is in it."""
+    how = f"temperature {temperature:g}" if temperature else "always the first choice"
+    return f"How to choose the next token: {how}, {plural(length or 0, 'token')}"
+
+
+def _stat(left: Sequence[Node], right: str, share: float, note: str) -> list[Node]:
+    percent = f"{100 * min(1.0, max(0.0, share)):.1f}"
+    bar = h(
+        "div",
+        h("i", style=f"width:{percent}%"),
+        cls="mg-bar",
+        role="progressbar",
+        aria_label="Training",
+        aria_valuemin="0",
+        aria_valuemax="100",
+        aria_valuenow=percent,
+    )
+    line = h("p", h("span", *left), h("span", right), cls="mg-stat")
+    # There is always a note, one line long: what stands below must not jump when the run changes its state.
+    return [line, bar, h("p", note, cls="mg-note", style="margin-top:8px")]
+
+
+def not_trained(seconds: float | None) -> list[Node]:
+    """The line above the progress bar before any run."""
+    right = "" if seconds is None else f"about {duration(seconds)} on this machine"
+    return _stat([h("b", "Not trained yet")], right, 0, "Train learns the whole plan, Step one batch.")
+
+
+def status(progress: Progress) -> list[Node]:
+    """The line above the progress bar, the bar, and a note below it."""
+    step, n_steps = progress.step, progress.n_steps
+    at: list[Node] = [" at step ", h("b", f"{step:,}"), f" of {n_steps:,}"]
+    share = step / n_steps
+    if progress.status == "waiting":
+        runs = plural(progress.ahead, "run")
+        left: list[Node] = [h("b", "Waiting"), f", {runs} before yours" if progress.ahead else ", next in turn"]
+        note = "You may close this page: its link finds the run."
+        return _stat(left, "starts in a moment", share, note)
+    if progress.status == "training":
+        speed, seconds = progress.tokens_per_second, progress.seconds_left
+        parts = [f"{speed:,.0f} tokens/s" if speed else "", f"{duration(seconds)} left" if seconds is not None else ""]
+        left = [h("b", "Training"), ", step ", h("b", f"{step:,}"), f" of {n_steps:,}"]
+        note = "Settings changed now apply to the next run."
+        return _stat(left, ", ".join(part for part in parts if part), share, note)
+    if progress.status == "paused":
+        note = f"Step moves on by one. Explore shows step {step:,}."
+        return _stat([h("b", "Paused"), *at], "nothing is lost", share, note)
+    if progress.status == "failed":
+        failed_at = progress.failure.step if progress.failure else step
+        left = [h("b", "Stopped by itself"), " at step ", h("b", f"{failed_at:,}")]
+        return _stat(left, f"step {step:,} is kept", share, "Change a setting and train again.")
+    note = "Write a prompt in panel 3, or train again."
+    if progress.status == "stopped":
+        return _stat([h("b", "Stopped"), *at], f"step {step:,} is kept", share, note)
+    # With a floor there is more to say on the right, and all of it must fit on one line.
+    steps = "" if progress.history.references.floor is not None else f", {plural(step, 'step')}"
+    left = [h("b", "Finished"), f"{steps} in {duration(progress.seconds)}"]
+    return _stat(left, _verdict(progress), 1, note)
+
+
+def _verdict(progress: Progress) -> str:
+    validation, floor = progress.history.validation, progress.history.references.floor
+    if not validation:
+        return ""
+    best = f", best possible {floor:.2f}" if floor is not None else ""
+    return f"validation {validation[-1][1]:.2f}{best}"
+
+
+def run_message(progress: Progress) -> list[Node]:
+    """Why a run stopped by itself, or what the reader should know about it."""
+    if progress.failure:
+        return message(progress.failure.message, "err")
+    return [node for note in progress.notes for node in message(note, "warn")]
+
+
+def sample(progress: Progress) -> list[Node]:
+    """The newest text that the model wrote while it learned."""
+    if not progress.history.samples:
+        return []
+    step, text = progress.history.samples[-1]
+    return [*subtitle(f"At step {step:,} it writes"), h("p", text, cls="mg-sample", tabindex="0")]
+
+
+def unknown_words(unknown: Sequence[str], tokenizer: Tokenizer) -> str:
+    """Names the words of a prompt that the model never saw, and some that it did."""
+    if not unknown:
+        return ""
+    named = ", ".join(f"“{for_page(token, 24)}”" for token in unknown[:5])
+    more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+    verb, them = ("is", "it") if len(unknown) == 1 else ("are", "them")
+    # Ids follow the counts: the first readable ones are the commonest words.
+    every = (tokenizer.token(index) for index in range(1, tokenizer.d_vocab))
+    known = ", ".join(islice((token for token in every if len(token) > 2 and token.isalpha()), 3))
+    if not known:
+        known = ", ".join(tokenizer.token(index) for index in range(1, min(4, tokenizer.d_vocab)) if index)
+    kind = "Words" if tokenizer.kind == "word" else "Letters"
+    fate = f"{named}{more} {verb} not in the training text, so the model reads {them} as unknown."
+    return f"{fate} {kind} it knows: {known}."
+
+
+def continuation(
+    view: AttentionView, prompt: Sequence[str], tokens: Sequence[GeneratedToken], chosen: int
+) -> list[Node]:
+    """Prompt and continuation as chips; a generated token is coloured by its probability, and can be clicked."""
+    chips = [h("span", for_page(token, 40), cls="t in") for token in prompt]
+    for index, token in enumerate(tokens):
+        chips.append(
+            h(
+                "button",
+                for_page(token.token, 40),
+                cls="t on" if index == chosen else "t",
+                type="button",
+                style=f"--p:{token.probability:.3f}",
+                title=f"probability {token.probability:.3f}",
+                aria_pressed="true" if index == chosen else "false",
+                data_index=str(index),
+            )
+        )
+    key = h("span", "unlikely", h("i"), "certain", cls="mg-key", title="The colour of a token is its probability.")
+    said: list[Node] = []
+    if tokens:
+        picked = tokens[chosen]
+        rank = {1: "first choice", 2: "second choice", 3: "third choice"}.get(picked.rank, f"choice {picked.rank:,}")
+        said = [
+            f"Token {len(prompt) + chosen + 1:,}, ",
+            h("code", for_page(picked.token, 24)),
+            ": probability ",
+            h("b", f"{picked.probability:.2f}" if picked.probability >= 0.01 else f"{picked.probability:.3f}"),
+            f", {rank}",
+        ]
+    return [
+        *subtitle("Continuation", "click a token to see its rivals"),
+        h("div", *chips, cls="mg-toks prob"),
+        h("p", h("span", *said), key, cls="mg-said"),
+    ]
+
+
+def window_note(view: AttentionView, n_prompt: int, n_ctx: int) -> str:
+    """Says that the model did not see everything, where that is so."""
+    if not view.dropped:
+        return ""
+    if n_prompt > n_ctx:
+        return f"The prompt has {n_prompt:,} tokens and the model sees {n_ctx:,} at once. Only the newest are read."
+    return f"Beyond {n_ctx:,} tokens the window slides. The heatmaps show the newest {n_ctx:,}."

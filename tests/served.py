@@ -1,0 +1,36 @@
+"""The real page on a real server with real workers, for tests that drive it from outside."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from minigpt.runs import Runs, local_runs, warm_up
+from minigpt.ui.handlers import Page
+from minigpt.ui.layout import build
+from minigpt.ui.server import launch_options
+
+
+@dataclass(frozen=True)
+class Served:
+    """Where the page is, and the runs behind it, to compare what it shows with what there is."""
+
+    url: str
+    runs: Runs
+
+
+@contextmanager
+def served(n_workers: int = 1) -> Iterator[Served]:
+    """A warm server with its own folder of runs; both are gone afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        runs = local_runs(Path(folder), n_workers)
+        page = Page(runs)
+        page.speed = warm_up(runs, n_workers)
+        blocks = build(page)
+        try:
+            _, url, _ = blocks.launch(prevent_thread_lock=True, **launch_options())
+            yield Served(url, runs)
+        finally:
+            blocks.close()
+            runs.close()

@@ -1,0 +1,136 @@
+"""What may go wrong with a run: it blows up, its worker dies, the server starts anew, two things happen at once."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from gate import SETTINGS, TEXT, Gate, alone, same_model, until
+
+from minigpt.runs import Runs, scheduler, store
+from minigpt.runs.worker import advance_folder
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture(autouse=True)
+def short_slices(monkeypatch) -> None:
+    """One step a slice: how far a run gets must not depend on how fast this machine is."""
+    monkeypatch.setattr(scheduler, "SLICE_SECONDS", 1e-9)
+
+
+@pytest.fixture
+def runs(tmp_path, gate) -> Iterator[Runs]:
+    made = Runs(tmp_path, lambda: gate, n_workers=1)
+    yield made
+    made.close()
+
+
+def test_a_failure_is_shown_and_nothing_wakes_the_run_again(runs, gate, tmp_path):
+    training = replace(SETTINGS.training, learning_rate=100.0, warmup_steps=0)
+    run_id = runs.start(TEXT, replace(SETTINGS, training=training))
+    until(gate, lambda: runs.progress(run_id).status not in ("waiting", "training"))
+    assert runs.progress(run_id).status == "failed"
+    assert "A learning rate of 100 is too large" in runs.progress(run_id).failure.message
+    for wake in (runs.resume, runs.step):
+        wake(run_id)
+        assert gate.line == []
+    assert runs.state(run_id).model.embed.weight.isfinite().all()
+    again = Runs(tmp_path, lambda: gate, 1)
+    assert again.progress(run_id).status == "failed"
+    assert gate.line == []
+
+
+def test_a_restarted_server_finds_its_runs_and_goes_on(runs, gate, tmp_path):
+    run_id, paused = runs.start(TEXT, SETTINGS), runs.start(TEXT, SETTINGS)
+    runs.pause(paused)
+    gate.let_through()
+    runs.close()
+    gate = Gate()
+    again = Runs(tmp_path, lambda: gate, 1)
+    assert again.progress(paused).status == "paused"
+    assert gate.line == []
+    assert again.progress(run_id).status == "training"
+    assert again.progress(run_id).step == 2
+    assert again.progress(run_id).settings == SETTINGS
+    until(gate, lambda: again.progress(run_id).status == "finished")
+    assert same_model(again.state(run_id), alone(30))
+    assert again.text(run_id) == TEXT
+
+
+def test_a_slice_asked_for_twice_is_done_once(tmp_path):
+    store_run(tmp_path)
+    first = advance_folder(tmp_path, 0, 7)
+    # As after a worker that saved its slice and died before it could say so.
+    assert advance_folder(tmp_path, 0, 7).step == first.step == 7
+    assert advance_folder(tmp_path, 0, 9).step == 9
+    assert advance_folder(tmp_path, 9, 1).step == 10
+
+
+def store_run(folder: Path) -> None:
+    scheduler.save(alone(0), folder)
+    store.write(folder, SETTINGS, 30, "paused", TEXT)
+
+
+def broken(gate: Gate) -> None:
+    future, _ = gate.line.pop(0)
+    future.set_running_or_notify_cancel()
+    future.set_exception(BrokenProcessPool("a worker died"))
+
+
+def test_a_worker_that_dies_now_and_then_costs_nothing(tmp_path):
+    gates = []
+    runs = Runs(tmp_path, lambda: gates.append(Gate()) or gates[-1], 1)
+    run_id = runs.start(TEXT, SETTINGS)
+    for _ in range(3):
+        broken(gates[-1])
+        broken(gates[-1])
+        gates[-1].let_through()
+        assert runs.progress(run_id).status in ("training", "finished")
+    until(gates[-1], lambda: runs.progress(run_id).status == "finished")
+    assert same_model(runs.state(run_id), alone(30))
+    assert len(gates) == 7
+
+
+def test_a_worker_that_dies_every_time_ends_the_run_in_a_sentence(tmp_path):
+    gates = []
+    runs = Runs(tmp_path, lambda: gates.append(Gate()) or gates[-1], 1)
+    run_id = runs.start(TEXT, SETTINGS)
+    for _ in range(3):
+        broken(gates[-1])
+    assert runs.progress(run_id).status == "failed"
+    assert "stopped 3 times in a row (a worker died)" in runs.progress(run_id).failure.message
+    assert all(gate.line == [] for gate in gates)
+
+
+def test_a_slice_that_waited_in_a_pool_that_broke_goes_out_again(tmp_path):
+    gates = []
+    runs = Runs(tmp_path, lambda: gates.append(Gate()) or gates[-1], 2)
+    ids = [runs.start(TEXT, SETTINGS), runs.start(TEXT, SETTINGS)]
+    broken(gates[0])
+    assert len(gates) == 2
+    until(gates[1], lambda: all(runs.progress(run_id).status == "finished" for run_id in ids))
+
+
+def test_a_slice_that_lands_while_resume_is_pressed_is_not_counted_twice(runs, gate, monkeypatch):
+    run_id = runs.start(TEXT, SETTINGS)
+    want = runs._want
+    lander = threading.Thread(target=until, args=(gate, lambda: runs.progress(run_id).status == "finished"))
+
+    def lands_meanwhile(*args):
+        lander.start()
+        lander.join(timeout=0.5)
+        want(*args)
+
+    monkeypatch.setattr(runs, "_want", lands_meanwhile)
+    runs.resume(run_id)
+    monkeypatch.undo()
+    lander.join()
+    while gate.line:
+        gate.let_through()
+    assert runs.progress(run_id).step == 30

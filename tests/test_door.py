@@ -1,0 +1,196 @@
+"""What people may send: read as they meant it, or refused with a sentence."""
+
+import math
+
+import gradio as gr
+import pytest
+
+from minigpt.config import PRESETS, SamplingConfig
+from minigpt.corpora import LESSONS
+from minigpt.ui import door
+
+FIELDS = door.preset_fields("small", "stories")
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(range(256)) * 8
+GERMAN = "Der König sah die Königin – „schön“ …"
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """What the page gets from a file with these bytes."""
+
+    def read(data: bytes, name: str = "notes.txt") -> str:
+        path = tmp_path / name
+        path.write_bytes(data)
+        return door.file_text(str(path))
+
+    return read
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_a_file_is_read_in_the_encoding_that_it_has(opened, encoding):
+    assert opened(GERMAN.encode(encoding)) == GERMAN
+
+
+def test_big_endian_utf_16_is_read_by_its_mark(opened):
+    assert opened(b"\xfe\xff" + GERMAN.encode("utf-16-be")) == GERMAN
+
+
+def test_line_ends_of_every_system_become_newlines(opened):
+    assert opened(b"one\r\ntwo\rthree\n") == "one\ntwo\nthree\n"
+
+
+@pytest.mark.parametrize("data", [PNG, bytes(1000), b"PK\x03\x04" + bytes(range(32)) * 40])
+def test_a_file_that_is_no_text_is_refused_by_name(opened, data):
+    with pytest.raises(ValueError, match=r"“cat\.png” is not a text file\. Open a \.txt or \.md file, or paste"):
+        opened(data, "cat.png")
+
+
+def test_a_file_cut_off_in_the_middle_of_a_letter_is_refused_by_name(opened):
+    with pytest.raises(ValueError, match=r"^“notes\.txt” is not a text file\."):
+        opened(GERMAN.encode("utf-16")[:-1])
+
+
+def test_an_empty_file_is_an_empty_text(opened):
+    assert opened(b"") == ""
+
+
+def test_a_file_of_many_bytes_is_refused_by_name(opened, monkeypatch):
+    monkeypatch.setattr(door, "MAX_LETTERS", 1000)
+    with pytest.raises(ValueError, match=r"^“long\.txt” is too large: 1,000 letters fit\. Open a shorter file\.$"):
+        opened(b"a" * 4001, "long.txt")
+    with pytest.raises(ValueError, match=r"^This text has 1,001 letters and 1,000 fit\."):
+        opened(b"a" * 1001)
+    assert opened("\U0001f469".encode() * 1000) == "\U0001f469" * 1000
+
+
+def test_a_pasted_text_fits_to_the_letter():
+    assert len(door.text_of("a" * door.MAX_LETTERS)) == 2_000_000
+    with pytest.raises(ValueError, match=r"^This text has 2,000,001 letters and 2,000,000 fit\. Paste a part of it"):
+        door.text_of("a" * (door.MAX_LETTERS + 1))
+
+
+@pytest.mark.parametrize("value", [None, 5, ["a"], {"a": 1}])
+def test_what_is_no_text_is_an_empty_text(value):
+    assert door.text_of(value) == ""
+
+
+def test_a_lone_surrogate_becomes_a_question_mark():
+    assert door.text_of("a\ud800b\r\n") == "a?b\n"
+
+
+def test_shown_gives_the_result_or_the_sentence():
+    assert door.shown(int, "7") == (7, "")
+    assert door.shown(door.text_of, "a" * 2_000_001)[0] is None
+    assert door.shown(door.text_of, "a" * 2_000_001)[1].startswith("This text has ")
+    with pytest.raises(ZeroDivisionError):
+        door.shown(lambda: 1 // 0)
+
+
+@pytest.mark.parametrize("name", door.Fields._fields)
+def test_an_empty_field_is_named(name):
+    with pytest.raises(ValueError, match=f"^The field “{name}” is empty\\. Write a number into it, or pick a size\\.$"):
+        door.settings_of(FIELDS._replace(**{name: None}), "")
+
+
+@pytest.mark.parametrize("number", [-1, 10**30, 2.5, math.nan, math.inf, "many", True])
+@pytest.mark.parametrize("name", ["layers", "heads", "width", "context", "mlp", "steps", "batch", "seed"])
+@pytest.mark.usefixtures("unchecked")
+def test_an_absurd_number_is_refused_with_one_sentence(name, number):
+    with pytest.raises(ValueError, match=r"^[^\n]*(must be|would have|cannot be)[^\n]*\.$"):
+        door.settings_of(FIELDS._replace(**{name: number}), "")
+
+
+@pytest.mark.parametrize("rate", [-1, 101, math.nan, math.inf, "fast"])
+@pytest.mark.usefixtures("unchecked")
+def test_an_absurd_learning_rate_is_refused(rate):
+    with pytest.raises(ValueError, match=r"^learning_rate must be a number from 1e-08 to 100, not "):
+        door.settings_of(FIELDS._replace(rate=rate), "")
+
+
+def test_a_learning_rate_of_zero_is_the_optimisers_own():
+    assert door.settings_of(FIELDS._replace(rate=0), "").training.learning_rate == 0.03
+    assert door.settings_of(FIELDS._replace(rate=0, optimiser="adamw"), "").training.learning_rate == 0.005
+
+
+@pytest.mark.parametrize(("label", "kind"), [("words", "word"), ("letters", "character"), ("pieces", "bpe")])
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_panels_are_read_back_as_they_stood(preset, label, kind):
+    fields = door.preset_fields(preset)._replace(tokenizer=label, steps=77, seed=5, rate=0.01)
+    settings = door.settings_of(fields, "")
+    assert settings.tokenizer == kind
+    assert settings.training.sample_tokens == door.SAMPLE_TOKENS[kind]
+    assert door.fields_of(settings) == fields
+
+
+def test_a_preset_gives_its_model_and_a_lesson_its_steps_and_its_way_to_split():
+    fields = door.preset_fields("deep", "markov")
+    assert (fields.layers, fields.tokenizer) == (4, "letters")
+    assert fields.steps == LESSONS["markov"].steps * 600 // 400
+    assert {door.preset_fields(preset).mlp for preset in PRESETS} == {4, 0}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_size_keeps_its_name_until_its_shape_changes(preset):
+    fields = door.preset_fields(preset)
+    assert door.size_name(preset, fields) == preset
+    assert door.size_name(preset, fields._replace(steps=9, seed=9, rate=0.5, batch=3, tokenizer="pieces")) == preset
+    for name in ("layers", "heads", "width", "context", "mlp"):
+        assert door.size_name(preset, fields._replace(**{name: getattr(fields, name) + 1})) == "own size"
+    assert door.size_name(preset, fields._replace(positions="none")) == "own size"
+
+
+def test_the_floor_belongs_to_the_lesson_split_as_it_says():
+    letters = FIELDS._replace(tokenizer="letters")
+    assert door.settings_of(letters, "markov").floor == LESSONS["markov"].floor is not None
+    assert door.settings_of(letters._replace(tokenizer="words"), "markov").floor is None
+    assert door.settings_of(letters, "own").floor is None
+
+
+def test_a_text_is_its_lessons_only_while_it_is_unchanged():
+    text = LESSONS["essay"].text
+    assert door.lesson_of(text, "essay") == "essay"
+    assert door.lesson_of(text + "x", "essay") == door.lesson_of(text, "stories") == door.OWN_TEXT
+    assert door.lesson_of("mine", "no such lesson") == door.OWN_TEXT
+
+
+def test_a_plan_fits_the_text_and_draws_its_lines_before_any_step():
+    settings = door.settings_of(FIELDS._replace(steps=50), "")
+    plan = door.plan(door.read("one two three four five six seven eight", "word", 512), settings)
+    assert (plan.config.n_ctx, plan.config.d_vocab) == (5, 9)
+    assert plan.history.n_steps == 50
+    assert plan.history.train == ()
+    assert plan.history.references.uniform == pytest.approx(math.log(9))
+    assert plan.n_params > 9 * plan.config.d_model
+
+
+@pytest.mark.parametrize("kind", ["word", "character", "bpe"])
+def test_prompts_to_click_come_from_the_text_and_are_known_to_it(kind):
+    reading = door.read("the old king saw a dog .\nthe dog ran off .\n" * 20, kind, 300)
+    prompts = door.prompts_from(reading)
+    assert 1 <= len(prompts) <= 3
+    assert len(set(prompts)) == len(prompts)
+    assert all(prompt and "\n" not in prompt and not reading.tokenizer.unknown(prompt) for prompt in prompts)
+
+
+def test_a_top_k_of_zero_and_a_top_p_of_one_keep_every_token():
+    assert door.sampling_of(10, 0.8, 0, 1, 3) == SamplingConfig(10, 0.8, None, None, 3)
+    assert door.sampling_of(10, 0, 5, 0.9, 3) == SamplingConfig(10, 0, 5, 0.9, 3)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "name"),
+    [(0, 0, "max_new_tokens"), (0, None, "max_new_tokens"), (1, -0.1, "temperature"), (1, math.nan, "temperature"),
+     (2, -1, "top_k"), (3, 1.01, "top_p"), (3, math.nan, "top_p"), (4, -1, "seed"), (4, None, "seed")],
+)  # fmt: skip
+@pytest.mark.usefixtures("unchecked")
+def test_absurd_sampling_is_refused_by_name(place, value, name):
+    asked = [10, 0.8, 0, 1, 0]
+    asked[place] = value
+    with pytest.raises(ValueError, match=f"^{name} must be a .*not {value}\\.$"):
+        door.sampling_of(*asked)
+
+
+def test_an_error_for_callers_is_the_sentence_alone():
+    refusal = door.refuse(ValueError("Too short. Paste more."))
+    assert isinstance(refusal, gr.Error)
+    assert (refusal.message, refusal.print_exception) == ("Too short. Paste more.", False)

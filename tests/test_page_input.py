@@ -1,0 +1,97 @@
+"""Text that would like to be more than text, and input that cannot work: shown literally, refused in a sentence."""
+
+import pytest
+from browsing import LONG, bare, hovered, paste, run_of, set_number, train, wait_status
+from playwright.sync_api import Page, expect
+from served import Served
+
+from minigpt.corpora import LESSONS
+from minigpt.figures.labels import for_page
+
+pytestmark = pytest.mark.browser
+HOSTILE = ("<b>", "<script>alert(1)</script>", "%{z}", "$x^2$", "${alert(1)}", "&amp;", "{{7*7}}", "2024-01-01")
+
+
+def test_hostile_tokens_are_shown_literally_everywhere(page: Page, server: Served) -> None:
+    # A label that mixes everything: words for the word tokenizer would split it, so each letter is a token instead.
+    page.click("#tokenizer label:has-text('letters')")
+    train(page, ("".join(HOSTILE) + " \u202eabc\u202c עברית 🙂\n") * 12, steps=20, context=32)
+    wait_status(page, "Finished")
+    page.wait_for_selector("#head .main-svg", timeout=LONG)
+    for prompt in (HOSTILE[1], "".join(HOSTILE[2:5]), "עברית 🙂\u202e"):
+        page.fill("#prompt textarea, #prompt input", prompt)
+        page.click("#generate")
+        expect(page.locator("#continuation .t.in")).to_have_count(len(prompt))
+        shown = page.locator("#continuation .t.in").all_text_contents()
+        literal = [char if char.isprintable() and char != " " else None for char in prompt]
+        assert [s for s, c in zip(shown, literal, strict=True) if c] == [c for c in literal if c]
+        labels = page.evaluate("() => document.querySelector('#head .js-plotly-plot').layout.yaxis.ticktext.length")
+        assert labels >= len(prompt)
+    assert page.locator("#p-explore script, #p-text script").count() == 0
+
+
+def test_hostile_words_as_pieces_reach_axis_bars_and_hover(page: Page, server: Served) -> None:
+    page.click("#tokenizer label:has-text('pieces')")
+    expect(page.locator("#pieces")).to_be_visible()
+    train(page, ("".join(HOSTILE) + "\n") * 40, steps=60)
+    wait_status(page, "Finished")
+    page.wait_for_selector("#head .main-svg", timeout=LONG)
+    prompt = "".join(HOSTILE)
+    page.fill("#prompt textarea, #prompt input", prompt)
+    page.click("#generate")
+    state = server.runs.state(run_of(page))
+    tokens = [state.tokenizer.token(index) for index in state.tokenizer.encode(prompt)]
+    expect(page.locator("#continuation .t.in")).to_have_text([for_page(token, 40) for token in tokens])
+    bites = [row for row, token in enumerate(tokens) if set("<>&$%{") & set(token)]
+    assert len(bites) >= 8, tokens
+    labels = page.locator("#head .ytick text").all_text_contents()
+    assert labels
+    assert set(labels) <= set(page.locator("#continuation .t").all_text_contents())
+    for row in bites:
+        said = bare(hovered(page, "#head", row, row))
+        assert said.startswith(f"“{for_page(tokens[row])}” ({row + 1}) → “{for_page(tokens[row])}” ({row + 1}): "), said
+
+
+def test_bad_input_gets_a_sentence_and_loses_nothing(page: Page, server: Served) -> None:
+    said = page.locator("#text-message")
+    for text, sentence in (
+        ("dog", "One token is too little to learn from. Paste at least 20 words"),
+        ("x" * 5_000_000, "This text has 5,000,000 letters and 2,000,000 fit."),
+    ):
+        paste(page, text)
+        expect(said).to_contain_text(sentence, timeout=LONG)
+        page.click("#train")
+        expect(page.locator("#train-message")).to_contain_text(sentence.split(". ")[0], timeout=LONG)
+        assert page.input_value("#text textarea") == text
+    page.fill("#text textarea", "")
+    expect(said).to_contain_text("There is no text to learn from")
+    picture = {"name": "a.png", "mimeType": "image/png", "buffer": bytes(range(256)) * 9}
+    page.set_input_files("input[type=file]", picture)
+    expect(said).to_contain_text("“a.png” is not a text file")
+    # Generate before any training: what to do first.
+    page.click("#generate")
+    expect(page.locator("#explore-message")).to_contain_text("Press Train first")
+    # One word repeated works, and says how far its context shrank.
+    train(page, "dog " * 30, steps=5)
+    wait_status(page, "Finished")
+    expect(page.locator("#run-message")).to_contain_text("has only 30 tokens")
+    page.wait_for_selector("#head .main-svg", timeout=LONG)
+    for prompt, sentence in (
+        ("", "The prompt is empty."),
+        ("dog zebra", "“zebra” is not in the training text"),
+        ("dog " * 90, "the model sees 26 at once"),
+    ):
+        page.fill("#prompt textarea, #prompt input", prompt)
+        page.click("#generate")
+        expect(page.locator("#explore-message")).to_contain_text(sentence, timeout=LONG)
+        assert page.input_value("#prompt textarea, #prompt input") == prompt
+    # A loss that explodes stops by itself, and the message names a rate that works.
+    settings_open = page.locator("#rate input")
+    expect(settings_open).to_be_visible()
+    paste(page, LESSONS["stories"].text)
+    set_number(page, "steps", 100)
+    set_number(page, "rate", 90)
+    expect(page.locator("#settings > button")).to_contain_text("100 steps")
+    page.click("#train")
+    wait_status(page, "Stopped by itself")
+    expect(page.locator("#run-message")).to_contain_text("A learning rate of 90 is too large for this model. Try 0.03.")

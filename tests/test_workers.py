@@ -1,0 +1,82 @@
+"""Runs on real, spawned processes: one is killed in the middle of a slice, and nothing is lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import minigpt
+from minigpt.config import GPTConfig, TrainingConfig
+from minigpt.runs import RunSettings, local_runs, warm_up
+from minigpt.training import advance, begin
+
+TEXT = "the dog saw the cat . the cat saw the old dog . the old dog ran on .\n" * 10
+SETTINGS = RunSettings(
+    config=GPTConfig(n_ctx=16, d_model=16, n_heads=2, n_layers=1),
+    training=TrainingConfig(steps=400, batch_size=2, eval_every=200, sample_tokens=3),
+)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no such signal")
+def test_a_worker_killed_in_the_middle_of_a_slice_costs_the_run_nothing(tmp_path):
+    runs = local_runs(tmp_path, n_workers=1)
+    try:
+        assert warm_up(runs, 1) > 1e6
+        run_id = runs.start(TEXT, SETTINGS)
+        wait(lambda: 0 < runs.progress(run_id).step < 300)
+        killed = set(runs._executor._processes)
+        for process in killed:
+            os.kill(process, signal.SIGKILL)
+        wait(lambda: runs.progress(run_id).status not in ("waiting", "training"))
+        assert runs.progress(run_id).status == "finished"
+        assert killed.isdisjoint(runs._executor._processes)
+        state = runs.state(run_id)
+    finally:
+        runs.close()
+    alone = advance(begin(TEXT, SETTINGS.tokenizer, SETTINGS.config, SETTINGS.training), 400)
+    assert runs.progress(run_id).history.train == alone.history.train
+    assert state.history.validation == alone.history.validation
+    assert torch.equal(state.model.embed.weight, alone.model.embed.weight)
+
+
+def wait(done, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, "never done"
+        time.sleep(0.01)
+
+
+def test_workers_go_when_their_server_is_killed(tmp_path):
+    program = tmp_path / "server.py"
+    program.write_text(
+        "import os, pathlib, sys, time\n"
+        "from minigpt.runs import local_runs\n"
+        "if __name__ == '__main__':\n"
+        "    runs = local_runs(pathlib.Path(sys.argv[1]), 1)\n"
+        "    print(runs.submit(os.getpid).result(), flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    command = [sys.executable, str(program), str(tmp_path / "runs")]
+    found = {**os.environ, "PYTHONPATH": str(Path(minigpt.__file__).parent.parent)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=found) as server:
+        worker = int(server.stdout.readline())
+        os.kill(worker, 0)
+        server.kill()
+        server.wait()
+    wait(lambda: not alive(worker), seconds=20)
+    assert not alive(worker)
+
+
+def alive(process: int) -> bool:
+    """Whether a process still runs; one that is dead and not yet buried does not."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{process}/stat")  # Linux only
+    return not stat.exists() or " Z " not in stat.read_text()
