@@ -16,7 +16,7 @@ def leaves(address: str, home: str) -> bool:
 
 def cut(said: str) -> bool:
     """Whether Gradio only says that a reload cut off the stream which the page was reading."""
-    return "BodyStreamBuffer was aborted" in said or "Connection errored out" in said
+    return "AbortError" in said or "Connection errored out" in said
 
 
 def open_page(page: Page, address: str) -> None:

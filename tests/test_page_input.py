@@ -42,6 +42,9 @@ def test_hostile_words_as_pieces_reach_axis_bars_and_hover(page: Page, server: S
     state = server.runs.state(run_of(page))
     tokens = [state.tokenizer.token(index) for index in state.tokenizer.encode(prompt)]
     expect(page.locator("#continuation .t.in")).to_have_text([for_page(token, 40) for token in tokens])
+    # Prompts offered and samples are whole stretches of the text: as HTML they would be elements.
+    expect(page.locator("#examples button").first).to_contain_text("<b><script>alert")
+    assert page.locator("#examples button *, #sample .mg-sample *, #continuation .t *").count() == 0
     bites = [row for row, token in enumerate(tokens) if set("<>&$%{") & set(token)]
     assert len(bites) >= 8, tokens
     labels = page.locator("#head .ytick text").all_text_contents()
