@@ -3,18 +3,20 @@
 #   PYTHON       the Python to make it with, 3.11 or newer (default: the first one found)
 #   TORCH_INDEX  where to take torch from; on Linux without a GPU, https://download.pytorch.org/whl/cpu saves gigabytes
 #   PORT         the port of the page (default: Gradio's, 7860)
+#   SEEDS, LESSONS   how many seeds make lessons trains (default: 10), and which lessons (default: all)
 #   ARGS         passed on to pytest, as in: make test ARGS="-k tokenizer"
 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install
 
-.PHONY: help demo test check format install clean
+.PHONY: help demo test lessons check format install clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     open the page on this machine (PORT=7860)"
 	@echo "make test     make check, then every test, the ones in a browser included"
+	@echo "make lessons  train every lesson at ten seeds on one core, and print whether it keeps its promise"
 	@echo "make check    style, types, and the direction of imports"
 	@echo "make format   lay the code out as make check wants it"
 	@echo "make install  make .venv with all that the demo and the tests need"
@@ -29,6 +31,10 @@ test: check
 	@browser=$$($(BIN)/python tests/find_browser.py) || exit 1; \
 	echo "Browser: $$browser"; \
 	MINIGPT_BROWSER="$$browser" $(BIN)/python -m pytest $(ARGS)
+
+# About twenty minutes. LESSONS="echo reverse" trains some of them, SEEDS=3 fewer of each.
+lessons: $(VENV)/demo-installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m minigpt.lessons --seeds $(or $(SEEDS),10) $(LESSONS)
 
 check: install
 	$(BIN)/ruff check

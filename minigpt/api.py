@@ -5,8 +5,10 @@ from collections.abc import Iterator
 import torch
 
 from minigpt.config import SamplingConfig
+from minigpt.data import line_end
 from minigpt.generation import GeneratedToken, generate_tokens
 from minigpt.hooks import AttentionView, patterns_and_logits
+from minigpt.tokenizer import train_tokenizer
 from minigpt.training import TrainingState
 
 
@@ -17,6 +19,19 @@ def prompt_ids(state: TrainingState, prompt: str) -> torch.Tensor:
         known = ", ".join(state.tokenizer.token(int(index)) for index in state.ids[:3])
         raise ValueError(f"The prompt is empty. Write at least one token to go on from, for example: {known}.")
     return torch.tensor(ids)
+
+
+def mistaken_ids(state: TrainingState, prompt: str) -> torch.Tensor:
+    """Ids of a prompt under a vocabulary made from the prompt itself: a mistake, kept for the lesson about it.
+
+    Its ids mean other tokens to the model. ValueError where the prompt has more of them than the model knows.
+    """
+    if not prompt_ids(state, prompt).numel():
+        raise ValueError("The prompt is empty.")
+    own = train_tokenizer(state.tokenizer.kind, prompt)
+    if own.d_vocab > state.config.d_vocab:
+        raise ValueError(f"This prompt has more different tokens than the model knows, {state.config.d_vocab}.")
+    return torch.tensor(own.encode(prompt))
 
 
 def generate(
@@ -30,11 +45,18 @@ def generate(
 ) -> Iterator[GeneratedToken]:
     """Iterate over the continuation of a prompt; `"".join(token.text for token in ...)` is its text.
 
+    A model that learned from single lines writes to the end of its line, and no further.
     temperature 0 is greedy. Beyond n_ctx tokens the oldest are left out, and each token's `slid` says so.
     Raises ValueError at once, not at the first token, if prompt or settings cannot work.
     """
     sampling = SamplingConfig(max_new_tokens, temperature, top_k, top_p, seed)
-    return generate_tokens(state.model, state.tokenizer, prompt_ids(state, prompt), sampling)
+    return write(state, prompt_ids(state, prompt), sampling)
+
+
+def write(state: TrainingState, ids: torch.Tensor, sampling: SamplingConfig) -> Iterator[GeneratedToken]:
+    """The continuation of some ids, for as long as the model was taught to write."""
+    stop = line_end(state.tokenizer, state.training)
+    return generate_tokens(state.model, state.tokenizer, ids, sampling, stop)
 
 
 def attention_of_ids(state: TrainingState, ids: list[int]) -> AttentionView:

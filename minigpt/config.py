@@ -7,24 +7,28 @@ Positions = Literal["rotary", "sinusoidal", "learned", "none"]
 ActFn = Literal["relu", "gelu", "gelu_tanh", "silu"]
 OptimiserName = Literal["muon", "adamw"]
 TokenizerKind = Literal["word", "character", "bpe"]
+Windows = Literal["anywhere", "line starts", "single lines", "chunks"]
 
 # Far beyond what two cores train in a lesson; near enough that a slip of the keyboard cannot exhaust a shared server.
 MAX_PARAMETERS = 100_000_000
 MAX_ACTIVATIONS = 500_000_000
 
 
-def _whole(name: str, value: object, low: int, high: int) -> None:
+def check_whole(name: str, value: object, low: int, high: int) -> None:
+    """Raise ValueError, naming the setting and its limits, unless the value is a whole number within them."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ValueError(f"{name} must be a whole number from {low:,} to {high:,}, not {value!r}.")
 
 
-def _number(name: str, value: object, low: float, high: float) -> None:
+def check_number(name: str, value: object, low: float, high: float) -> None:
+    """Raise ValueError, naming the setting and its limits, unless the value is a number within them."""
     # `not low <= value` also refuses NaN.
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise ValueError(f"{name} must be a number from {low:g} to {high:g}, not {value!r}.")
 
 
-def _one_of(name: str, value: object, allowed: object) -> None:
+def check_one_of(name: str, value: object, allowed: object) -> None:
+    """Raise ValueError, naming the choices, unless the value is one of a `Literal`'s."""
     names = get_args(allowed)
     if value not in names:
         raise ValueError(f"{name} must be one of {', '.join(names)}, not {value!r}.")
@@ -60,19 +64,19 @@ class GPTConfig:
     init_std: float | None = None
 
     def __post_init__(self) -> None:
-        _whole("d_vocab", self.d_vocab, 0, 1_000_000)
-        _whole("n_ctx", self.n_ctx, 1, 4096)
-        _whole("d_model", self.d_model, 1, 4096)
-        _whole("n_heads", self.n_heads, 1, 64)
-        _whole("n_layers", self.n_layers, 1, 64)
-        _whole("d_head", self.d_head, 0, 1024)
-        _one_of("positions", self.positions, Positions)
-        _one_of("act_fn", self.act_fn, ActFn)
+        check_whole("d_vocab", self.d_vocab, 0, 1_000_000)
+        check_whole("n_ctx", self.n_ctx, 1, 4096)
+        check_whole("d_model", self.d_model, 1, 4096)
+        check_whole("n_heads", self.n_heads, 1, 64)
+        check_whole("n_layers", self.n_layers, 1, 64)
+        check_whole("d_head", self.d_head, 0, 1024)
+        check_one_of("positions", self.positions, Positions)
+        check_one_of("act_fn", self.act_fn, ActFn)
         for name in ("causal", "scale_scores", "layer_norm", "residual", "bias", "tie_unembedding"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be True or False, not {getattr(self, name)!r}.")
         if self.init_std is not None:
-            _number("init_std", self.init_std, 0, 10)
+            check_number("init_std", self.init_std, 0, 10)
         if self.d_head == 0:
             if self.d_model % self.n_heads:
                 raise ValueError(
@@ -82,7 +86,7 @@ class GPTConfig:
             object.__setattr__(self, "d_head", self.d_model // self.n_heads)
         if self.d_mlp is None:
             object.__setattr__(self, "d_mlp", 4 * self.d_model)
-        _whole("d_mlp", self.d_mlp, 0, 16_384)
+        check_whole("d_mlp", self.d_mlp, 0, 16_384)
         if self.positions == "rotary" and self.d_head % 2:
             raise ValueError(f"Rotary positions turn pairs of numbers, so d_head must be even, not {self.d_head}.")
         if self.positions == "sinusoidal" and self.d_model % 2:
@@ -108,6 +112,10 @@ class TrainingConfig:
     validation_fraction: share of the tokens, from the end of the text, that the model never trains on.
     eval_every: validation loss and a sample come after each so many steps; None means twenty times in a run.
     sample_tokens: length of that sample; 0 writes none.
+    windows: the stretches of text that a batch is made of. They begin "anywhere"; or at "line starts"; or there, and
+        end with their line, in "single lines", each a text of its own; or in "chunks" side by side, which is a mistake:
+        the step from one chunk to the next is never seen.
+    softmax_twice: a mistake as well: the loss takes probabilities for logits.
     """
 
     steps: int = 400
@@ -122,24 +130,29 @@ class TrainingConfig:
     eval_every: int | None = None
     sample_tokens: int = 32
     seed: int = 0
+    windows: Windows = "anywhere"
+    softmax_twice: bool = False
 
     def __post_init__(self) -> None:
-        _whole("steps", self.steps, 1, 100_000)
-        _whole("batch_size", self.batch_size, 1, 1024)
-        _one_of("optimiser", self.optimiser, OptimiserName)
+        check_whole("steps", self.steps, 1, 100_000)
+        check_whole("batch_size", self.batch_size, 1, 1024)
+        check_one_of("optimiser", self.optimiser, OptimiserName)
         if self.learning_rate is None:
             object.__setattr__(self, "learning_rate", 0.03 if self.optimiser == "muon" else 0.005)
-        _number("learning_rate", self.learning_rate, 1e-8, 100)
-        _whole("warmup_steps", self.warmup_steps, 0, 100_000)
-        _number("final_lr_fraction", self.final_lr_fraction, 0, 1)
-        _number("clip_norm", self.clip_norm, 0, 1e6)
-        _number("weight_decay", self.weight_decay, 0, 10)
-        _number("validation_fraction", self.validation_fraction, 0.01, 0.5)
+        check_number("learning_rate", self.learning_rate, 1e-8, 100)
+        check_whole("warmup_steps", self.warmup_steps, 0, 100_000)
+        check_number("final_lr_fraction", self.final_lr_fraction, 0, 1)
+        check_number("clip_norm", self.clip_norm, 0, 1e6)
+        check_number("weight_decay", self.weight_decay, 0, 10)
+        check_number("validation_fraction", self.validation_fraction, 0.01, 0.5)
         if self.eval_every is None:
             object.__setattr__(self, "eval_every", max(1, self.steps // 20))
-        _whole("eval_every", self.eval_every, 1, 100_000)
-        _whole("sample_tokens", self.sample_tokens, 0, 1000)
-        _whole("seed", self.seed, 0, 2**31 - 1)
+        check_whole("eval_every", self.eval_every, 1, 100_000)
+        check_whole("sample_tokens", self.sample_tokens, 0, 1000)
+        check_whole("seed", self.seed, 0, 2**31 - 1)
+        check_one_of("windows", self.windows, Windows)
+        if not isinstance(self.softmax_twice, bool):
+            raise ValueError(f"softmax_twice must be True or False, not {self.softmax_twice!r}.")
 
     @property
     def peak_learning_rate(self) -> float:
@@ -163,13 +176,13 @@ class SamplingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _whole("max_new_tokens", self.max_new_tokens, 1, 10_000)
-        _number("temperature", self.temperature, 0, 100)
+        check_whole("max_new_tokens", self.max_new_tokens, 1, 10_000)
+        check_number("temperature", self.temperature, 0, 100)
         if self.top_k is not None:
-            _whole("top_k", self.top_k, 1, 1_000_000)
+            check_whole("top_k", self.top_k, 1, 1_000_000)
         if self.top_p is not None:
-            _number("top_p", self.top_p, 0, 1)
-        _whole("seed", self.seed, 0, 2**31 - 1)
+            check_number("top_p", self.top_p, 0, 1)
+        check_whole("seed", self.seed, 0, 2**31 - 1)
 
 
 @dataclass(frozen=True)

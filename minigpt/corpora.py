@@ -1,21 +1,65 @@
-"""Built-in lessons: a text to train on, what to look for in it, and the best loss possible where that is known.
+"""Built-in lessons: a text to train on, the model that learns it well, and what is promised to appear.
 
-Stories and letters are drawn by small generators: pure functions of a seed and a few settings, so that a teacher can
-change one thing and everybody in the room sees the same text.
+Each text is drawn from a source (`lines.py`, `agreement.py`, `markov.py`, `stories.py`) whose settings a teacher can
+change; the same settings give everybody in the room the same text.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, lru_cache
+from typing import ClassVar, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
-from minigpt.config import TokenizerKind
-from minigpt.markov import checked_seed, entropy_rate, make_markov, make_transition
+from minigpt.agreement import Agreement
+from minigpt.config import GPTConfig, TokenizerKind, TrainingConfig
+from minigpt.lines import Brackets, Echo, Reverse
+from minigpt.markov import Markov
 from minigpt.paths import asset
+from minigpt.source import Source
+from minigpt.stories import Stories
 
-_Item = TypeVar("_Item")
+Settings = Mapping[str, int | float | str]
+
+
+@dataclass(frozen=True)
+class Essay:
+    """An essay on predicting words, from Markov chains to transformers, one paragraph a line."""
+
+    kind: ClassVar[TokenizerKind] = "word"
+
+    def text(self) -> str:
+        """The essay."""
+        return asset("essay.txt").read_text(encoding="utf-8")
+
+    def log_probability(self, text: str) -> None:
+        """Nobody knows the chances of a real text."""
+
+    def targets(self, tokens: Sequence[str]) -> None:
+        """Nothing is promised about its heads."""
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What will be there after training on a lesson, at any seed; every condition that is not None must hold.
+
+    where: what the pattern looks at, so that it reads well after "of its attention on".
+    share: a head puts at least this much of its attention on the source's targets, and at least 3 times chance.
+    layer: of which layer that head is, from 0; None is any.
+    gap: the validation loss is at most this far above the floor, in nats.
+    turn: the validation loss has turned up by at least this, in nats, while the train loss went on down.
+    under_pairs: the validation loss is below what counting pairs of tokens (bigrams) reaches.
+    knowable: which tokens can be known for certain, in words; "" where there are none worth counting.
+    """
+
+    where: str = ""
+    share: float | None = None
+    layer: int | None = None
+    gap: float | None = None
+    turn: float | None = None
+    under_pairs: bool = False
+    knowable: str = ""
 
 
 @dataclass(frozen=True)
@@ -24,200 +68,166 @@ class Lesson:
 
     name: a slug for links and files; title: what the lesson picker says.
     look_for: what to look for, so that it reads well after the words "Look for".
-    tokenizer: how the text is split. prompts: examples to click; the text contains every token of them.
-    floor: the entropy rate of the source in nats a token where it is known exactly, else None.
-    steps: how many training steps are worth waiting for.
-    make_text: writes the text; called once, when `text` is first read.
+    source: what the text is drawn from; its fields are the settings that a teacher may change.
+    prompts: examples to click; the text contains every token of them, and the first shows the pattern in its last row.
+    floor_from: one sentence that says where the line "best possible" comes from; "" where there is none.
+    config, training: the model and the plan that make the pattern appear.
     """
 
     name: str
     title: str
     look_for: str
-    tokenizer: TokenizerKind
+    source: Source
     prompts: tuple[str, ...]
-    floor: float | None
-    steps: int
-    make_text: Callable[[], str]
+    config: GPTConfig
+    training: TrainingConfig
+    promise: Promise
+    floor_from: str = ""
+
+    @property
+    def tokenizer(self) -> TokenizerKind:
+        """How the text is split."""
+        return self.source.kind
 
     @cached_property
     def text(self) -> str:
-        """The text to train on."""
-        return self.make_text()
+        """The text to train on, with the settings as they are."""
+        return drawn(self.source).text
+
+    def changed(self, settings: Settings) -> "Lesson":
+        """The same lesson with other settings of its source; ValueError, in the reader's words, for impossible ones."""
+        known = {known.name for known in fields(self.source)}  # type: ignore[arg-type]
+        unknown = sorted(set(settings) - known)
+        if unknown:
+            raise ValueError(f"This lesson has no setting {unknown[0]}; it has {', '.join(sorted(known)) or 'none'}.")
+        if not settings:
+            return self
+        return replace(self, source=replace(self.source, **settings))  # type: ignore[type-var]
 
 
-# --- Stories: who did what ---
+class Drawn(NamedTuple):
+    """A text drawn from a source, and ln P of each of its tokens, where the source knows it."""
 
-PRONOUN_OF_NOUN = {"king": "he", "queen": "she", "boy": "he", "girl": "she"} | dict.fromkeys(
-    ("dog", "cat", "bird", "fox"), "it"
+    text: str
+    log_probability: Float[np.ndarray, " seq"] | None
+
+
+@lru_cache(maxsize=16)
+def drawn(source: Source) -> Drawn:
+    """The text of a source, drawn once."""
+    text = source.text()
+    return Drawn(text, source.log_probability(text))
+
+
+_ATTENTION_ONLY = GPTConfig(n_ctx=26, d_mlp=0, init_std=0.125)
+_RANDOM_HALF = "Before the bar the letters are random; after it all are certain."
+
+_ALL = (
+    Lesson(
+        name="stories",
+        title="Stories: who did what",
+        look_for="a head that looks back at who is in this story. The model copies one, not always the right one.",
+        source=Stories(),
+        prompts=(
+            "once there was an old king and a small dog . the small",
+            "once there was a wise queen and a young boy named tom . she called him .",
+            "once there was a grey cat and a sad fox . the sad fox fed the grey cat . it thanked the sad",
+        ),
+        config=replace(_ATTENTION_ONLY, n_ctx=64, n_heads=2, d_head=0, positions="sinusoidal"),
+        training=TrainingConfig(steps=400, batch_size=32, windows="single lines"),
+        promise=Promise("the characters that the story began with", share=0.5),
+    ),
+    Lesson(
+        name="echo",
+        title="Echo: copy a line",
+        look_for="a stripe in layer 2: each letter looks at the letter that came after its earlier copy.",
+        source=Echo(),
+        prompts=("qkzvb|qkz", "bcdfgh|bcd", "xwvt|x"),
+        # Windows that run on into the next lines: where one line stands alone, some seeds count places instead.
+        config=replace(_ATTENTION_ONLY, n_ctx=32, n_heads=2, d_head=0),
+        training=TrainingConfig(steps=600, batch_size=32, windows="line starts"),
+        promise=Promise("the letter after the earlier copy", share=0.5, layer=1, gap=0.1, knowable="after the bar"),
+        floor_from=_RANDOM_HALF,
+    ),
+    Lesson(
+        name="reverse",
+        title="Reverse: copy backwards",
+        look_for="an anti-diagonal in layer 2: after the bar each letter looks further back than the one before.",
+        source=Reverse(),
+        prompts=("qkzvb|bvz", "bcdfgh|hgf", "xwvt|t"),
+        config=replace(_ATTENTION_ONLY, d_model=48, d_head=0, init_std=0.14, tie_unembedding=False),
+        training=TrainingConfig(steps=800, batch_size=32, warmup_steps=100, windows="single lines"),
+        promise=Promise(
+            "its earlier copy or the letter before that", share=0.5, layer=1, gap=0.1, knowable="after the bar"
+        ),
+        floor_from=_RANDOM_HALF,
+    ),
+    Lesson(
+        name="agreement",
+        title="Agreement: who runs?",
+        look_for="a head that jumps from the last noun to the subject, over the nouns that stand nearer.",
+        source=Agreement(),
+        prompts=(
+            "the dogs near the old king",
+            "the king behind the dogs",
+            "the small bird below the cats near the girls",
+        ),
+        config=GPTConfig(n_ctx=20, d_mlp=0, tie_unembedding=False),
+        training=TrainingConfig(steps=300, batch_size=32, windows="single lines"),
+        promise=Promise("the subject of the sentence", share=0.5, gap=0.1),
+        floor_from="Which nouns, how many and which verb are drawn at random; only singular or plural can be known.",
+    ),
+    Lesson(
+        name="brackets",
+        title="Brackets: close them all",
+        look_for="a head of layer 2 that jumps over closed pairs to the bracket that must be closed next.",
+        source=Brackets(),
+        prompts=("{([]<>", "([]{}", "<{[()](("),
+        config=GPTConfig(n_ctx=18, d_mlp=256, n_heads=1, positions="sinusoidal", init_std=0.125),
+        training=TrainingConfig(steps=600, batch_size=32, windows="single lines"),
+        promise=Promise("the bracket to close next", share=0.5, layer=1, gap=0.1),
+        floor_from="A coin says whether to open or to close, so nobody can know; which bracket closes is certain.",
+    ),
+    Lesson(
+        name="markov",
+        title="Markov: six letters",
+        look_for="a loss that stops at the best possible: only the last letter helps, whatever the heads look at.",
+        source=Markov(),
+        prompts=("a", "face", "deadbeef"),
+        config=GPTConfig(),
+        training=TrainingConfig(steps=300),
+        promise=Promise(gap=0.03),
+        floor_from="The chances of the next letter are known, and nothing but the last letter changes them.",
+    ),
+    Lesson(
+        name="markov2",
+        title="Markov: two letters back",
+        look_for="a head that looks one letter back, as soon as the loss falls below what letter pairs can give.",
+        source=Markov(order=2, table=1, n_letters=60_000),
+        prompts=("ab", "face", "deadbeef"),
+        config=GPTConfig(n_ctx=32),
+        training=TrainingConfig(batch_size=24, steps=500),
+        promise=Promise("the letter before", share=0.4, gap=0.06, under_pairs=True),
+        floor_from="The chances of the next letter are known: they depend on the last two letters and on nothing else.",
+    ),
+    Lesson(
+        name="essay",
+        title="Essay: from Markov to transformers",
+        look_for="a validation loss that turns up while the other still falls: the text is learned by heart.",
+        source=Essay(),
+        prompts=("Look at what came", "The loss goes", "After a vowel, the next letter"),
+        config=GPTConfig(),
+        training=TrainingConfig(steps=200),
+        promise=Promise(turn=0.1),
+    ),
 )
-OBJECT_PRONOUN = {"he": "him", "she": "her", "it": "it"}
-NAMES = {"boy": ("tom", "ben"), "girl": ("mia", "ann")}
-ADJECTIVES = ("old", "young", "small", "brave", "kind", "sad", "wise", "grey")
-COLOURS = ("red", "blue", "golden", "silver")
-THINGS = ("apple", "ring", "ball", "rose")
-# What one does, and what the other may do in answer: so that a story has a reason to go on.
-ANSWERS = {
-    "saw": ("called", "chased"),
-    "called": ("saw", "followed"),
-    "fed": ("thanked", "loved"),
-    "helped": ("thanked", "loved"),
-    "chased": ("feared", "helped"),
-}
-GIFT = "gave"
 
+# The same text and model as Echo: what is wrong is for the reader to find out.
+_DEBUGGING = replace(
+    next(lesson for lesson in _ALL if lesson.name == "echo"),
+    name="debugging",
+    title="Debugging: find the mistake",
+    look_for="a symptom first, and then its cause: the guide hides one mistake in each of five cases.",
+)
 
-@dataclass(frozen=True)
-class _Role:
-    """Somebody or something in a story: `introduced` at the first mention, `known_as` at every later one."""
-
-    introduced: str
-    known_as: str
-    pronoun: str
-
-
-@dataclass(frozen=True)
-class _Deed:
-    """Who did what, to whom or with what; in which words is decided later."""
-
-    subject: _Role
-    verb: str
-    objects: tuple[_Role, ...]
-
-
-def make_stories(
-    *, seed: int = 0, n_stories: int = 400, n_characters: int = 3, n_exchanges: int = 2, pronouns: float = 0.25
-) -> str:
-    """Short stories, one a line, in lower case, with spaces around full stops.
-
-    Every character keeps its adjective or its name for the whole story and no two share one, so "the small" can only go
-    on in one way: to know how, look back. A pronoun stands only for someone in the sentence before who is the only one
-    there it fits; `pronouns` is the chance that it is used then. A story has 2 to `n_characters` characters and
-    `n_exchanges` exchanges, in which one does something and the other answers. The same settings give the same text.
-    400 stories, about 92,000 letters, are enough that a small model cannot learn them by heart at once; 80 are not.
-
-    Raises ValueError for settings that no story can be told with.
-    """
-    if n_stories < 1:
-        raise ValueError(f"{n_stories} stories are no text to learn from. Ask for at least 1.")
-    if not 2 <= n_characters <= len(PRONOUN_OF_NOUN):
-        raise ValueError(f"A story needs 2 to {len(PRONOUN_OF_NOUN)} characters, not {n_characters}.")
-    if not 1 <= n_exchanges <= len(ANSWERS) + 1:
-        raise ValueError(f"A story needs 1 to {len(ANSWERS) + 1} exchanges, not {n_exchanges}.")
-    if not 0 <= pronouns <= 1:
-        raise ValueError(f"The chance of a pronoun lies between 0 and 1, not at {pronouns}.")
-    rng = np.random.default_rng(checked_seed(seed))
-    return "\n".join(_story(rng, n_characters, n_exchanges, pronouns) for _ in range(n_stories)) + "\n"
-
-
-def _story(rng: np.random.Generator, n_characters: int, n_exchanges: int, pronouns: float) -> str:
-    cast = _cast(rng, int(rng.integers(2, n_characters, endpoint=True)))
-    sentences = ["once there was " + " and ".join(role.introduced for role in cast)]
-    met, present = set(cast), tuple(cast)
-    for deed in _plot(rng, cast, n_exchanges):
-        words = [_mention(rng, deed.subject, met, present, pronouns), deed.verb]
-        for role in deed.objects:
-            mention = _mention(rng, role, met, present, pronouns)
-            words.append(OBJECT_PRONOUN.get(mention, mention))
-        sentences.append(" ".join(words))
-        present = (deed.subject, *deed.objects)
-        met.update(present)
-    one, other = _draw(rng, cast, 2)
-    sentences.append(f"{one.known_as} and {other.known_as} went home")
-    return " . ".join(sentences) + " ."
-
-
-def _cast(rng: np.random.Generator, n_characters: int) -> list[_Role]:
-    cast = []
-    nouns = _draw(rng, tuple(PRONOUN_OF_NOUN), n_characters)
-    for adjective, noun in zip(_draw(rng, ADJECTIVES, n_characters), nouns, strict=True):
-        introduced = f"{'an' if adjective[0] in 'aeiou' else 'a'} {adjective} {noun}"
-        known_as = f"the {adjective} {noun}"
-        if noun in NAMES:
-            known_as = _draw(rng, NAMES[noun], 1)[0]
-            introduced += f" named {known_as}"
-        cast.append(_Role(introduced, known_as, PRONOUN_OF_NOUN[noun]))
-    return cast
-
-
-def _plot(rng: np.random.Generator, cast: list[_Role], n_exchanges: int) -> list[_Deed]:
-    plot = []
-    for verb in _draw(rng, (*ANSWERS, GIFT), n_exchanges):
-        one, other = _draw(rng, cast, 2)
-        if verb == GIFT:
-            words = f"{_draw(rng, COLOURS, 1)[0]} {_draw(rng, THINGS, 1)[0]}"
-            thing = _Role(f"a {words}", f"the {words}", "it")
-            plot += [_Deed(one, GIFT, (other, thing)), _Deed(other, "hid", (thing,)), _Deed(one, "found", (thing,))]
-        else:
-            plot += [_Deed(one, verb, (other,)), _Deed(other, _draw(rng, ANSWERS[verb], 1)[0], (one,))]
-    return plot
-
-
-def _mention(
-    rng: np.random.Generator, role: _Role, met: set[_Role], present: tuple[_Role, ...], pronouns: float
-) -> str:
-    if role not in met:
-        return role.introduced
-    only_one_it_fits = [other for other in present if other.pronoun == role.pronoun] == [role]
-    return role.pronoun if only_one_it_fits and rng.random() < pronouns else role.known_as
-
-
-def _draw(rng: np.random.Generator, items: Sequence[_Item], n: int) -> list[_Item]:
-    """`n` different items in random order."""
-    return [items[i] for i in rng.permutation(len(items))[:n]]
-
-
-# --- The lessons ---
-
-
-def essay() -> str:
-    """An essay on predicting words, from Markov chains to transformers; one paragraph a line."""
-    return asset("essay.txt").read_text(encoding="utf-8")
-
-
-# This seed sets the lines on the loss plot well apart: letter counts (unigram) 1.57, floor 1.16.
-TRANSITION = make_transition(seed=5)
-
-
-def _markov_lesson_text() -> str:
-    return make_markov(TRANSITION)
-
-
-LESSONS: dict[str, Lesson] = {
-    lesson.name: lesson
-    for lesson in (
-        Lesson(
-            name="stories",
-            title="Stories: who did what",
-            look_for="a head that looks back at who is in this story. The model copies one, not always the right one.",
-            tokenizer="word",
-            prompts=(
-                "once there was an old king and a small dog . the small",
-                "once there was a wise queen and a young boy named tom . she called him .",
-                "once there was a grey cat and a sad fox . the sad fox fed the grey cat . it thanked the sad",
-            ),
-            floor=None,
-            steps=400,
-            make_text=make_stories,
-        ),
-        Lesson(
-            name="essay",
-            title="Essay: from Markov to transformers",
-            look_for="a validation loss that turns up while the other still falls: the text is learned by heart.",
-            tokenizer="word",
-            prompts=("Look at what came", "The loss goes", "After a vowel, the next letter"),
-            floor=None,
-            steps=200,
-            make_text=essay,
-        ),
-        Lesson(
-            name="markov",
-            title="Markov: six letters",
-            look_for="a loss that stops at the best possible: only the last letter helps, whatever the heads look at.",
-            tokenizer="character",
-            prompts=("a", "face", "deadbeef"),
-            floor=entropy_rate(TRANSITION),
-            steps=500,
-            make_text=_markov_lesson_text,
-        ),
-    )
-}
+LESSONS: dict[str, Lesson] = {lesson.name: lesson for lesson in (*_ALL, _DEBUGGING)}

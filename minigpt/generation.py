@@ -74,9 +74,9 @@ class _TextSoFar:
 
 
 def generate_ids(
-    model: Transformer, ids: Int[Tensor, " seq"], sampling: SamplingConfig
+    model: Transformer, ids: Int[Tensor, " seq"], sampling: SamplingConfig, stop: int | None = None
 ) -> Iterator[tuple[int, Float[Tensor, " d_vocab"], bool]]:
-    """Yield each new id, the logits it was chosen from, and whether the window slid.
+    """Yield each new id, the logits it was chosen from, and whether the window slid; after the id `stop` no more.
 
     Beyond n_ctx tokens the model sees the newest n_ctx; keys and values of a window that slides must be made anew,
     because each position changes. So must those of a model without a causal mask: each new token changes all before it.
@@ -96,16 +96,25 @@ def generate_ids(
             logits = model(torch.tensor([fresh], device=model.embed.weight.device), cache)[0, -1].cpu()
         index = choose(logits, sampling, rng)
         yield index, logits, slid
+        if index == stop:
+            return
         window.append(index)
         fresh = [index]
 
 
 def generate_tokens(
-    model: Transformer, tokenizer: Tokenizer, ids: Int[Tensor, " seq"], sampling: SamplingConfig
+    model: Transformer,
+    tokenizer: Tokenizer,
+    ids: Int[Tensor, " seq"],
+    sampling: SamplingConfig,
+    stop: int | None = None,
 ) -> Iterator[GeneratedToken]:
-    """Yield the continuation of a prompt's ids, token by token. The model must not be one that trains meanwhile."""
+    """Yield the continuation of a prompt's ids, token by token, up to the id `stop` where there is one.
+
+    The model must not be one that trains meanwhile.
+    """
     text = _TextSoFar(tokenizer, ids.tolist())
-    for count, (index, logits, slid) in enumerate(generate_ids(model, ids, sampling), start=1):
+    for count, (index, logits, slid) in enumerate(generate_ids(model, ids, sampling, stop), start=1):
         probabilities = logits.softmax(dim=-1)
         top = probabilities.topk(min(N_CANDIDATES, len(probabilities)))
         candidates = zip(top.indices.tolist(), top.values.tolist(), strict=True)

@@ -1,9 +1,73 @@
 """Letters from a Markov source: a text whose best possible loss is known exactly."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
+
+from minigpt.config import TokenizerKind, check_number, check_whole
+from minigpt.source import check_symbols, checked_seed, no_targets, setting
 
 SYMBOLS = "abcdef"
+
+
+@dataclass(frozen=True)
+class Markov:
+    """One stream of letters; the chance of each depends on the `order` letters before it, and on nothing else.
+
+    table: the seed of the chances; seed: the seed of the letters drawn with them.
+    """
+
+    kind: ClassVar[TokenizerKind] = "character"
+
+    letters: str = setting(SYMBOLS, "Letters")
+    order: int = setting(1, "Letters that count, 1 or 2")
+    evenness: float = setting(0.4, "Evenness of the chances")
+    table: int = setting(5, "Seed of the chances")
+    n_letters: int = setting(20_000, "Length")
+    seed: int = setting(0, "Seed of the text")
+
+    def __post_init__(self) -> None:
+        check_symbols("letters", self.letters, at_least=2)
+        if len(self.letters) > 26:
+            raise ValueError(f"letters must be 2 to 26 different signs, not {len(self.letters)}.")
+        check_whole("order", self.order, 1, 2)
+        check_number("evenness", self.evenness, 0.01, 100)
+        check_whole("table", self.table, 0, 2**31 - 1)
+        check_whole("n_letters", self.n_letters, 100, 500_000)
+        check_whole("seed", self.seed, 0, 2**31 - 1)
+
+    @cached_property
+    def transition(self) -> Float[np.ndarray, "context next_symbol"]:
+        """The chances of the next letter, a row for each context."""
+        return make_transition(seed=self.table, n_symbols=len(self.letters), order=self.order, evenness=self.evenness)
+
+    def text(self) -> str:
+        """`n_letters` letters, without any line end."""
+        return make_markov(self.transition, seed=self.seed, n_letters=self.n_letters, symbols=self.letters)
+
+    def log_probability(self, text: str) -> Float[np.ndarray, " seq"]:
+        """ln P(letter | letters before it); the first `order` letters have the chance that they have anywhere."""
+        start = self._start(text[: self.order]) / self.order
+        rest = markov_log_probability(text, self.transition, symbols=self.letters)
+        return np.concatenate([np.full(min(self.order, len(text)), start), rest])
+
+    def _start(self, letters: str) -> float:
+        """ln of the stationary chance of the letters that a text begins with."""
+        stationary = stationary_distribution(self.transition).reshape([len(self.letters)] * self.order)
+        return float(np.log(stationary[tuple(self.letters.index(letter) for letter in letters)].sum()))
+
+    def targets(self, tokens: Sequence[str]) -> Bool[np.ndarray, "query key"] | None:
+        """Of order 2, every letter looks at the one before it, which the model needs; of order 1, nowhere."""
+        if self.order == 1:
+            return None
+        targets = no_targets(tokens)
+        places = np.arange(1, len(tokens))
+        targets[places, places - 1] = True
+        return targets
 
 
 def make_transition(
@@ -127,10 +191,3 @@ def _order(transition: Float[np.ndarray, "context next_symbol"], symbols: str) -
             "each letter, and a row for each letter or each pair of letters that can come before."
         )
     return 1 if n_contexts == n_symbols else 2
-
-
-def checked_seed(seed: int) -> int:
-    """The seed, if it is one; ValueError if not."""
-    if seed < 0:
-        raise ValueError(f"A seed is a whole number from 0 up, not {seed}.")
-    return seed

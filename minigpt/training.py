@@ -11,18 +11,30 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from minigpt.config import GPTConfig, SamplingConfig, TrainingConfig, check_memory
-from minigpt.data import encode_text, even_windows, fitting_context, random_batch, reference_losses, split
+from minigpt.data import (
+    counted,
+    encode_text,
+    fit,
+    held_out,
+    line_end,
+    random_batch,
+    split,
+    window_starts,
+)
 from minigpt.generation import generate_ids
 from minigpt.history import History
 from minigpt.model import Transformer
 from minigpt.optimiser import Optimisers
 from minigpt.tokenizer import Tokenizer, train_tokenizer
+
+IGNORED = -100  # what a target is where nothing is to be predicted
 
 
 @dataclass(frozen=True)
@@ -70,11 +82,13 @@ def begin(
     config: GPTConfig | None = None,
     training: TrainingConfig | None = None,
     bpe_vocab: int = 512,
-    floor: float | None = None,
+    log_probability: Float[np.ndarray, " seq"] | None = None,
 ) -> TrainingState:
     """An untrained model for a text.
 
-    tokenizer: "word", "character", "bpe", or a tokenizer at hand. floor: the best loss possible, where it is known.
+    tokenizer: "word", "character", "bpe", or a tokenizer at hand.
+    log_probability: ln P of each token under the source that the text was drawn from, where that is known; it makes the
+        floor on the loss plot.
     The context shrinks to fit a short text, and `notes` says so.
     Raises ValueError, in the reader's words, where text or settings cannot work.
     """
@@ -84,17 +98,16 @@ def begin(
     chosen = train_tokenizer(tokenizer, text, bpe_vocab) if isinstance(tokenizer, str) else tokenizer
     ids = encode_text(text, chosen)
     notes = []
-    n_ctx = fitting_context(config.n_ctx, ids, training.validation_fraction)
-    if n_ctx < config.n_ctx:
-        notes.append(f"The text has only {len(ids)} tokens, so the model sees {n_ctx} at once, not {config.n_ctx}.")
-    config = replace(config, n_ctx=n_ctx, d_vocab=chosen.d_vocab)
-    check_memory(config, training)
+    fitted, references = fit(ids, chosen, config, training, log_probability)
+    if fitted.n_ctx < config.n_ctx:
+        seen = f"so the model sees {fitted.n_ctx} at once, not {config.n_ctx}."
+        notes.append(f"The text has only {len(ids)} tokens, {seen}")
+    check_memory(fitted, training)
     unread = int((ids == 0).sum()) if chosen.unknown(text) else 0
     if unread:
         notes.append(f"{unread:,} of {len(ids):,} tokens are rare words that the model reads as <unk>.")
     rng = torch.Generator().manual_seed(training.seed)
-    model = Transformer(config, rng).eval()
-    references = reference_losses(split(ids, training.validation_fraction).train, config.d_vocab, floor)
+    model = Transformer(fitted, rng).eval()
     return TrainingState(
         model=model,
         tokenizer=chosen,
@@ -119,10 +132,18 @@ def one_thread() -> Iterator[None]:
 
 
 def cross_entropy(
-    model: Transformer, inputs: Int[Tensor, "batch query"], targets: Int[Tensor, "batch query"]
+    model: Transformer,
+    inputs: Int[Tensor, "batch query"],
+    targets: Int[Tensor, "batch query"],
+    softmax_twice: bool = False,
 ) -> Float[Tensor, ""]:
-    """Mean loss in nats a token; logits go in as they are, the softmax is inside."""
-    return F.cross_entropy(model(inputs).flatten(end_dim=1), targets.flatten())
+    """Mean loss in nats a token; logits go in as they are, the softmax is inside. IGNORED targets do not count.
+
+    With `softmax_twice` probabilities go in, the mistake that a lesson is about: no loss can then fall below
+    ln(e + d_vocab - 1) - 1, because no probability is above 1.
+    """
+    logits = model(inputs).flatten(end_dim=1)
+    return F.cross_entropy(logits.softmax(dim=-1) if softmax_twice else logits, targets.flatten(), ignore_index=IGNORED)
 
 
 def advance(state: TrainingState, steps: int) -> TrainingState:
@@ -150,10 +171,13 @@ class _Slice:
         self.optimisers.load(state.optimiser)
         self.rng = torch.Generator()
         self.rng.set_state(state.rng)
-        parts = split(state.ids, state.training.validation_fraction)
+        self.newline, n_ctx = line_end(state.tokenizer, state.training), state.config.n_ctx
         # The batch is drawn on the CPU, so that a seed means the same batches everywhere.
-        self.ids, self.device = parts.train, state.model.embed.weight.device
-        self.held_out = [part.to(self.device) for part in even_windows(parts.validation, state.config.n_ctx)]
+        self.ids = split(state.ids, state.training.validation_fraction, self.newline).train
+        self.starts = window_starts(self.ids, n_ctx, state.training.windows, self.newline)
+        self.device = state.model.embed.weight.device
+        windows = state.ids[held_out(state.ids, n_ctx, state.training, self.newline)]
+        self.held_out = self.prepared(windows[:, :-1], windows[:, 1:])
         self.train = list(state.history.train)
         self.validation = list(state.history.validation)
         self.samples = list(state.history.samples)
@@ -181,10 +205,21 @@ class _Slice:
         speed = (*result.history.tokens_per_second, (self.step, tokens / (time.perf_counter() - started)))
         return replace(result, history=replace(result.history, tokens_per_second=speed))
 
+    def batch(self, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        return self.prepared(
+            *random_batch(self.ids, self.starts, self.model.config.n_ctx, self.training.batch_size, rng)
+        )
+
+    def prepared(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        targets = targets.masked_fill(~counted(targets, self.training.windows, self.newline), IGNORED)
+        return inputs.to(self.device), targets.to(self.device)
+
+    def loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        return cross_entropy(self.model, inputs, targets, self.training.softmax_twice)
+
     def one_step(self) -> float:
         """One update; returns the loss before it."""
-        batch = random_batch(self.ids, self.model.config.n_ctx, self.training.batch_size, self.rng)
-        loss = cross_entropy(self.model, batch[0].to(self.device), batch[1].to(self.device))
+        loss = self.loss(*self.batch(self.rng))
         loss.backward()
         if self.training.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.training.clip_norm)
@@ -198,21 +233,30 @@ class _Slice:
             return 0.0
         rng = torch.Generator()
         rng.set_state(self.rng.get_state())
-        inputs, targets = random_batch(self.ids, self.model.config.n_ctx, self.training.batch_size, rng)
-        return cross_entropy(self.model, inputs.to(self.device), targets.to(self.device)).item()
+        return self.loss(*self.batch(rng)).item()
 
     @torch.no_grad()
     def evaluate(self) -> float:
-        """Record the validation loss, and a sample that begins with the text's first token."""
-        loss = cross_entropy(self.model, *self.held_out).item()
+        """Record the validation loss, and a sample of what the model writes by now."""
+        loss = self.loss(*self.held_out).item()
         self.validation.append((self.step, loss))
         length = self.training.sample_tokens
         if length and math.isfinite(loss):
-            sampling = SamplingConfig(max_new_tokens=length, seed=self.training.seed)
-            written = [index for index, _, _ in generate_ids(self.model, self.ids[:1], sampling)]
-            self.samples.append((self.step, self.start.tokenizer.decode([int(self.ids[0]), *written])))
+            self.samples.append((self.step, self.start.tokenizer.decode(self.written(length))))
             self.model.train()
         return loss
+
+    def written(self, length: int) -> list[int]:
+        """What the model writes after the text's first token; or lines, after the first tokens of lines held out."""
+        ids: list[int] = []
+        firsts = self.ids[:1] if self.newline is None else self.held_out[0][:, 0].cpu()
+        for first in firsts:
+            sampling = SamplingConfig(max_new_tokens=length - len(ids), seed=self.training.seed)
+            new = generate_ids(self.model, first[None], sampling, stop=self.newline)
+            ids += [int(first), *(index for index, _, _ in new)]
+            if len(ids) >= length:
+                break
+        return ids
 
     def exploded(self, loss: float) -> bool:
         # An untrained model stands near ln V; twice that and more is no noise.

@@ -1,6 +1,7 @@
 """What people may send: read as they meant it, or refused with a sentence."""
 
 import math
+from dataclasses import replace
 
 import gradio as gr
 import pytest
@@ -123,10 +124,22 @@ def test_the_panels_are_read_back_as_they_stood(preset, label, kind):
 
 
 def test_a_preset_gives_its_model_and_a_lesson_its_steps_and_its_way_to_split():
-    fields = door.preset_fields("deep", "markov")
-    assert (fields.layers, fields.tokenizer) == (4, "letters")
-    assert fields.steps == LESSONS["markov"].steps * 600 // 400
+    fields = door.preset_fields("deep", "echo")
+    assert (fields.layers, fields.mlp, fields.tokenizer) == (4, 4, "letters")
+    assert fields.steps == LESSONS["echo"].training.steps * 600 // 400
+    assert fields.context == LESSONS["echo"].config.n_ctx
     assert {door.preset_fields(preset).mlp for preset in PRESETS} == {4, 0}
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_a_lesson_as_it_is_trains_the_model_that_it_was_tried_with(lesson):
+    known = LESSONS[lesson]
+    settings = door.settings_of(door.preset_fields(door.SIZE_OF_LESSON, lesson), lesson)
+    assert settings.applied() == (settings.config, settings.training)
+    assert settings.config == known.config
+    assert replace(settings.training, sample_tokens=32) == known.training
+    assert settings.taught() == known
+    assert door.size_name(door.SIZE_OF_LESSON, door.fields_of(settings), lesson) == door.SIZE_OF_LESSON
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -141,16 +154,57 @@ def test_a_size_keeps_its_name_until_its_shape_changes(preset):
 
 def test_the_floor_belongs_to_the_lesson_split_as_it_says():
     letters = FIELDS._replace(tokenizer="letters")
-    assert door.settings_of(letters, "markov").floor == LESSONS["markov"].floor is not None
-    assert door.settings_of(letters._replace(tokenizer="words"), "markov").floor is None
-    assert door.settings_of(letters, "own").floor is None
+    reading = door.read(LESSONS["markov"].text, "character", 512)
+    plan = door.plan(reading, door.settings_of(letters, "markov"))
+    assert plan.history.references.floor == pytest.approx(1.16, abs=0.05)
+    assert door.plan(reading, door.settings_of(letters, "own")).history.references.floor is None
+    split_otherwise = door.settings_of(letters._replace(tokenizer="words"), "markov")
+    assert split_otherwise.taught() is None
+    assert door.plan(reading, split_otherwise).history.references.floor is None
 
 
 def test_a_text_is_its_lessons_only_while_it_is_unchanged():
     text = LESSONS["essay"].text
-    assert door.lesson_of(text, "essay") == "essay"
-    assert door.lesson_of(text + "x", "essay") == door.lesson_of(text, "stories") == door.OWN_TEXT
-    assert door.lesson_of("mine", "no such lesson") == door.OWN_TEXT
+    assert door.lesson_of(text, "essay", {}) == "essay"
+    assert door.lesson_of(text + "x", "essay", {}) == door.lesson_of(text, "stories", {}) == door.OWN_TEXT
+    assert door.lesson_of("mine", "no such lesson", {}) == door.OWN_TEXT
+    other = LESSONS["echo"].changed({"seed": 3}).text
+    assert door.lesson_of(other, "echo", {"seed": 3}) == "echo"
+    assert door.lesson_of(other, "echo", {}) == door.lesson_of(other, "echo", {"depth": 3}) == door.OWN_TEXT
+
+
+def test_what_is_typed_for_a_lesson_becomes_its_settings_or_is_refused_by_name():
+    shown = [value for _, value in door.knobs("echo", {})]
+    assert door.knobs_of("echo", shown) == {}
+    assert door.knobs_of("echo", ["abcdefgh", "2", "5", *shown[3:]]) == {
+        "letters": "abcdefgh",
+        "shortest": 2,
+        "longest": 5,
+    }
+    assert door.knobs("echo", {"longest": 5})[2] == ("Most in a line", "5")
+    assert door.knobs("essay", {}) == door.knobs(door.OWN_TEXT, {}) == []
+    for typed, sentence in (
+        (["abcdefgh", "two"], "“Fewest in a line” must be a number, such as 4, not 'two'"),
+        (["aab"], "letters must be at least 2 different signs, not 'aab'"),
+        (["abc", "4", "3"], "shortest must be a whole number from 1 to 3, not 4"),
+        (["ab|c"], "letters may hold any signs of the keyboard except spaces"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            door.knobs_of("echo", typed)
+    assert max(len(door.knobs(lesson, {})) for lesson in LESSONS) == door.N_KNOBS
+
+
+def test_what_is_broken_on_purpose_is_named_by_its_title_and_found_again():
+    fields = FIELDS._replace(breaks=["one layer", "no causal mask"])
+    settings = door.settings_of(fields, "")
+    assert settings.breaks == ("mask", "layer")
+    config, _ = settings.applied()
+    assert (config.causal, config.n_layers) == (False, 1)
+    assert (settings.config.causal, settings.config.n_layers) == (True, 2), "as asked, so that it can be mended"
+    assert door.fields_of(settings).breaks == ["no causal mask", "one layer"]
+    for breaks, sentence in ((["no brain"], "not by 'no brain'"), ("mask", "breaks must be a list")):
+        with pytest.raises(ValueError, match=sentence):
+            door.settings_of(FIELDS._replace(breaks=breaks), "")
 
 
 def test_a_plan_fits_the_text_and_draws_its_lines_before_any_step():

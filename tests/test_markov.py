@@ -7,8 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigpt.corpora import TRANSITION
-from minigpt.markov import entropy_rate, make_markov, make_transition, markov_log_probability, stationary_distribution
+from minigpt.markov import (
+    Markov,
+    entropy_rate,
+    make_markov,
+    make_transition,
+    markov_log_probability,
+    stationary_distribution,
+)
+
+TRANSITION = Markov().transition
 
 
 def test_entropy_rate_of_a_two_state_chain_is_the_one_worked_out_by_hand() -> None:

@@ -52,9 +52,18 @@ def test_the_notebook_snippet_runs_as_it_stands():
     assert [type(picture).__name__ for picture in names["pictures"]] == ["Figure"] * 3
 
 
+def test_the_lesson_snippet_runs_as_it_stands(capsys):
+    names: dict[str, object] = {}
+    exec(compile(SNIPPETS[1], "README.md, a lesson", "exec"), names)
+    found = names["found"]
+    assert found.kept
+    assert found.share >= 0.5
+    assert capsys.readouterr().out.startswith("True 0.")
+
+
 def test_the_program_runs_as_it_stands_against_a_page(server):
-    program = SNIPPETS[1].replace("http://127.0.0.1:7860", server.url)
-    assert program != SNIPPETS[1]
+    program = SNIPPETS[2].replace("http://127.0.0.1:7860", server.url)
+    assert program != SNIPPETS[2]
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert ran.returncode == 0, ran.stderr
     *_, last, written = (line for line in ran.stdout.splitlines() if line.strip())
@@ -151,4 +160,4 @@ def test_the_limits_named_are_those_of_the_code():
     assert "8,192 most frequent words" in BODY
     assert WordTokenizer.train(" ".join(f"w{i}" for i in range(9000))).d_vocab == 8192 + 1
     assert f"{TrainingConfig().steps} steps write better" in BODY
-    assert [name for name, lesson in LESSONS.items() if lesson.floor is not None] == ["markov"]
+    assert {name for name, lesson in LESSONS.items() if not lesson.floor_from} == {"stories", "essay"}

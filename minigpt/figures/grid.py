@@ -16,6 +16,7 @@ _EDGE = 0.07  # of space around all tiles, in tiles
 _NUMBER = 17  # px, a line of 12 px digits above a tile
 _SMALLEST_NUMBERED = 26  # px of a tile; below it numbers would touch, and only the edges carry them
 _SMALLEST_WITH_ROLE = 54
+_LARGEST = 88  # px of a tile: a few heads must not push what stands below them off the screen
 # In percent, a value no attention has. Not -1: base64 would make slashes of its bytes, and Plotly writes each slash as
 # six characters, so that the same grid would weigh three times as much.
 _EMPTY = 101
@@ -73,7 +74,7 @@ def heads_grid(
                 "label": f"Attention of all heads: {count(n_layers, 'layer')} of {count(n_heads, 'head')}, "
                 f"{count(n_tokens, 'token')}{shown}",
                 "ratio": height / width,
-                "max": _HEIGHT + top,
+                "max": min(_HEIGHT, n_layers * (_LARGEST + _NUMBER)) + top,
                 "tile": n_tokens + 1,
                 "empty": _EMPTY,
             },

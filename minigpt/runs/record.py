@@ -3,8 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from minigpt.breaks import broken
 from minigpt.config import GPTConfig, TrainingConfig
+from minigpt.corpora import LESSONS, Lesson
 from minigpt.history import History
+from minigpt.promises import Finding
 from minigpt.training import Failure
 
 Status = Literal["waiting", "training", "paused", "stopped", "finished", "failed"]
@@ -13,14 +16,28 @@ ACTIVE: frozenset[str] = frozenset({"waiting", "training"})
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What a person chose for a run, beside the text. `lesson` is its name on the page, "" for one's own text."""
+    """What a person chose for a run, beside the text.
+
+    lesson: its name on the page, another word for one's own text; drawn_with: the settings of its text that differ
+    from the lesson's own. config, training: as asked for; breaks: what is then done wrong on purpose, see `applied`.
+    """
 
     tokenizer: str = "word"
     bpe_vocab: int = 512
     config: GPTConfig = field(default_factory=GPTConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     lesson: str = ""
-    floor: float | None = None
+    drawn_with: dict[str, int | float | str] = field(default_factory=dict)
+    breaks: tuple[str, ...] = ()
+
+    def applied(self) -> tuple[GPTConfig, TrainingConfig]:
+        """The model and the plan that are really trained, with what is broken on purpose."""
+        return broken(self.breaks, self.config, self.training)
+
+    def taught(self) -> Lesson | None:
+        """The lesson as it was drawn; None for one's own text, or where the text is split in another way."""
+        lesson = LESSONS.get(self.lesson)
+        return lesson.changed(self.drawn_with) if lesson and lesson.tokenizer == self.tokenizer else None
 
 
 @dataclass(frozen=True)
@@ -29,6 +46,7 @@ class Progress:
 
     config: the model's, with the context that fits the text and the size of the vocabulary.
     n_params: how many numbers are trained. seconds: time spent in slices so far.
+    finding: how far the promise of its lesson is kept by now; found_at: the step at which that was first seen.
     seconds_per_step: between two steps on the clock of late, waiting for other runs included; None before it is known.
     """
 
@@ -45,6 +63,8 @@ class Progress:
     ahead: int = 0
     failure: Failure | None = None
     notes: tuple[str, ...] = ()
+    finding: Finding | None = None
+    found_at: int | None = None
 
     @property
     def n_steps(self) -> int:

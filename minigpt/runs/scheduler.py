@@ -16,9 +16,11 @@ from functools import partial
 from pathlib import Path
 
 from minigpt.checkpoint import load, save
+from minigpt.corpora import drawn
+from minigpt.promises import Finding
 from minigpt.runs import store
 from minigpt.runs.record import ACTIVE, Progress, RunSettings, Status
-from minigpt.runs.worker import SliceReport, advance_folder
+from minigpt.runs.worker import SliceReport, advance_folder, finding
 from minigpt.training import Failure, TrainingState, begin
 
 # Long enough that moving the state costs little, short enough that the page moves more than twice a second.
@@ -71,7 +73,9 @@ class Runs:
 
         Raises ValueError, in the reader's words, where text or settings cannot work.
         """
-        state = begin(text, settings.tokenizer, settings.config, settings.training, settings.bpe_vocab, settings.floor)
+        lesson = settings.taught()
+        known = drawn(lesson.source).log_probability if lesson else None
+        state = begin(text, settings.tokenizer, *settings.applied(), settings.bpe_vocab, known)
         run_id = secrets.token_urlsafe(16)
         save(state, self.folder / run_id)
         run = _Run(_progress(run_id, settings, state), settings.training.steps if steps is None else steps)
@@ -160,7 +164,10 @@ class Runs:
         state = load(folder)
         run = _Run(_progress(run_id, settings, state), 0 if state.failure else max(0, until - state.step))
         run.rest = rest
-        run.progress = replace(run.progress, status=_resting(run))
+        found = finding(folder, state) if state.step else None
+        run.progress = replace(
+            run.progress, status=_resting(run), finding=found, found_at=_found_at(run.progress, found)
+        )
         return run
 
     def _want(self, run: _Run, steps: int, rest: Status) -> None:
@@ -232,6 +239,8 @@ class Runs:
             failure=report.failure,
             seconds=run.progress.seconds + report.seconds,
             seconds_per_step=pace,
+            finding=report.finding,
+            found_at=_found_at(run.progress, report.finding),
         )
         if not run.steps_wanted:
             run.landed_at = None  # A pause is no slow step.
@@ -279,6 +288,13 @@ def _progress(run_id: str, settings: RunSettings, state: TrainingState) -> Progr
         failure=state.failure,
         notes=state.notes,
     )
+
+
+def _found_at(before: Progress, now: Finding | None) -> int | None:
+    """The step at which the promise was first seen kept; a pattern that is lost again is no longer there."""
+    if now is None or not now.kept:
+        return None
+    return now.step if before.found_at is None else before.found_at
 
 
 def _resting(run: _Run) -> Status:

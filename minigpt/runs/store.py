@@ -34,6 +34,7 @@ def read(folder: Path) -> tuple[RunSettings, int, Status]:
     kept = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     fields = kept["settings"]
     fields |= {"config": GPTConfig(**fields["config"]), "training": TrainingConfig(**fields["training"])}
+    fields["breaks"] = tuple(fields["breaks"])
     return RunSettings(**fields), kept["until"], kept["rest"]
 
 

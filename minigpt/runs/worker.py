@@ -13,6 +13,8 @@ import torch
 from minigpt.checkpoint import load, save
 from minigpt.config import GPTConfig, TrainingConfig
 from minigpt.history import History
+from minigpt.promises import Finding, find
+from minigpt.runs import store
 from minigpt.training import Failure, TrainingState, advance, begin
 
 # A worker that gets the same run again need not read it from disk. Bounded: one state a run, a few runs.
@@ -28,6 +30,7 @@ class SliceReport:
     history: History
     failure: Failure | None
     seconds: float
+    finding: Finding | None = None
 
 
 def advance_folder(folder: Path, step: int, steps: int) -> SliceReport:
@@ -45,7 +48,14 @@ def advance_folder(folder: Path, step: int, steps: int) -> SliceReport:
     _KEPT[folder] = state
     while len(_KEPT) > _MAX_KEPT:
         _KEPT.popitem(last=False)
-    return SliceReport(state.step, state.history, state.failure, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return SliceReport(state.step, state.history, state.failure, seconds, finding(folder, state))
+
+
+def finding(folder: Path, state: TrainingState) -> Finding | None:
+    """How far a state keeps the promise of its run's lesson; None for one's own text."""
+    lesson = store.read(folder)[0].taught()
+    return find(lesson, state) if lesson else None
 
 
 def prepare_process() -> None:

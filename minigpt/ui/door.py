@@ -1,17 +1,20 @@
 """What comes in from people: read once, refused with a sentence that says what would work."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from dataclasses import fields as dataclass_fields
 from functools import lru_cache
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any, NamedTuple, TypeVar
 
 import gradio as gr
 import torch
 
+from minigpt.breaks import BREAKS, checked_breaks
 from minigpt.config import PRESETS, GPTConfig, SamplingConfig, TrainingConfig
-from minigpt.corpora import LESSONS
-from minigpt.data import encode_text, fitting_context, reference_losses, split
+from minigpt.corpora import LESSONS, Settings, drawn
+from minigpt.data import encode_text, fit
 from minigpt.history import History
 from minigpt.model import Transformer
 from minigpt.runs import RunSettings
@@ -24,6 +27,7 @@ MAX_LETTERS = 2_000_000
 KINDS = {"words": "word", "letters": "character", "pieces": "bpe"}
 SAMPLE_TOKENS = {"word": 40, "character": 160, "bpe": 70}  # about five lines of the page each
 LABELS = {kind: label for label, kind in KINDS.items()}
+_NAMES = {known.title: name for name, known in BREAKS.items()}
 
 
 def shown(function: Callable[..., Result], *args: Any) -> tuple[Result | None, str]:
@@ -76,15 +80,53 @@ def read(text: str, kind: str, pieces: int) -> Reading:
     return Reading(text, tokenizer, encode_text(text, tokenizer))
 
 
-def lesson_of(text: str, lesson: str) -> str:
-    """The lesson picked, if this is still its text; a floor and prompts belong to no other. Else "own"."""
-    return lesson if lesson in LESSONS and LESSONS[lesson].text == text else OWN_TEXT
+def lesson_of(text: str, lesson: str, drawn_with: Settings) -> str:
+    """The lesson picked, if this is still its text; floor, promise and prompts belong to no other. Else "own"."""
+    if lesson not in LESSONS:
+        return OWN_TEXT
+    try:
+        return lesson if LESSONS[lesson].changed(drawn_with).text == text else OWN_TEXT
+    except ValueError:  # Settings that came from a browser, which can send anything.
+        return OWN_TEXT
+
+
+def knobs_of(lesson: str, typed: Sequence[str]) -> dict[str, int | float | str]:
+    """The settings of a lesson's text that were typed into its fields, in their order; ValueError for impossible ones.
+
+    Only what differs from the lesson's own settings is named.
+    """
+    source = LESSONS[lesson].source
+    changed: dict[str, int | float | str] = {}
+    for knob, value in zip(dataclass_fields(source), typed, strict=False):  # type: ignore[arg-type]
+        usual = getattr(source, knob.name)
+        label = knob.metadata["label"]
+        if not isinstance(usual, str):
+            try:
+                value = type(usual)(value)
+            except (TypeError, ValueError):
+                raise ValueError(f"“{label}” must be a number, such as {usual}, not {shortened(value)}.") from None
+        if value != usual:
+            changed[knob.name] = value
+    LESSONS[lesson].changed(changed)  # Refuses what cannot be.
+    return changed
+
+
+def knobs(lesson: str, drawn_with: Settings) -> list[tuple[str, str]]:
+    """Label and value of each setting of a lesson's text, as the page shows them; none for one's own text."""
+    if lesson not in LESSONS:
+        return []
+    source = LESSONS[lesson].changed(drawn_with).source
+    return [(knob.metadata["label"], str(getattr(source, knob.name))) for knob in dataclass_fields(source)]  # type: ignore[arg-type]
+
+
+N_KNOBS = max(len(dataclass_fields(lesson.source)) for lesson in LESSONS.values())  # type: ignore[arg-type]
 
 
 class Fields(NamedTuple):
     """What panels 1 and 2 hold, in the order in which the page passes it on.
 
     tokenizer: one of KINDS. mlp: width of the MLP in widths of the model, 0 for none. rate: 0 is the optimiser's own.
+    breaks: what is done wrong on purpose, by the titles in `minigpt.breaks`.
     """
 
     tokenizer: str
@@ -100,10 +142,11 @@ class Fields(NamedTuple):
     rate: float
     optimiser: str
     seed: int
+    breaks: list[str]
 
 
-def settings_of(fields: Fields, lesson: str) -> RunSettings:
-    """What the panels ask for; ValueError where that cannot be."""
+def settings_of(fields: Fields, lesson: str, drawn_with: Settings | None = None) -> RunSettings:
+    """What the panels ask for; ValueError where that cannot be. What they do not show is as the lesson has it."""
     for name, value in fields._asdict().items():
         if value is None:
             raise ValueError(f"The field “{name}” is empty. Write a number into it, or pick a size.")
@@ -111,7 +154,10 @@ def settings_of(fields: Fields, lesson: str) -> RunSettings:
         if type(value) is not int:  # True is an int to Python.
             raise ValueError(f"{name} must be a whole number, not {value!r}.")
     kind = KINDS.get(fields.tokenizer, fields.tokenizer)
-    config = GPTConfig(
+    known = LESSONS.get(lesson)
+    config = replace(
+        known.config if known else GPTConfig(),
+        d_head=0,
         n_layers=fields.layers,
         n_heads=fields.heads,
         d_model=fields.width,
@@ -119,17 +165,22 @@ def settings_of(fields: Fields, lesson: str) -> RunSettings:
         d_mlp=fields.mlp * fields.width,
         positions=fields.positions,  # type: ignore[arg-type]
     )
-    training = TrainingConfig(
+    training = replace(
+        known.training if known else TrainingConfig(),
         steps=fields.steps,
+        eval_every=None,
         batch_size=fields.batch,
         learning_rate=fields.rate or None,
         optimiser=fields.optimiser,  # type: ignore[arg-type]
         seed=fields.seed,
         sample_tokens=SAMPLE_TOKENS.get(kind, 40),
     )
-    known = LESSONS.get(lesson)
-    floor = known.floor if known and known.tokenizer == kind else None
-    return RunSettings(kind, fields.pieces, config, training, lesson, floor)
+    if not isinstance(fields.breaks, list):
+        raise ValueError(f"breaks must be a list, not {shortened(fields.breaks)}.")
+    breaks = checked_breaks(_NAMES.get(title, title) for title in fields.breaks)
+    settings = RunSettings(kind, fields.pieces, config, training, lesson, dict(drawn_with or {}), breaks)
+    settings.applied()  # Refuses what cannot be.
+    return settings
 
 
 def fields_of(settings: RunSettings) -> Fields:
@@ -149,25 +200,35 @@ def fields_of(settings: RunSettings) -> Fields:
         rate=training.peak_learning_rate,
         optimiser=training.optimiser,
         seed=training.seed,
+        breaks=[BREAKS[name].title for name in settings.breaks],
     )
 
 
+SIZE_OF_LESSON = "as in the lesson"
+
+
 def preset_fields(preset: str, lesson: str = "") -> Fields:
-    """The panels for a preset and a lesson; the lesson says how to split its text, and how long to train."""
-    config, training = PRESETS[preset].config, PRESETS[preset].training
+    """The panels for a size and a lesson; the lesson says how to split its text and, unless a size is picked, the rest.
+
+    Without a lesson its own size is that of the first preset.
+    """
     known = LESSONS.get(lesson)
+    if known and preset == SIZE_OF_LESSON:
+        return fields_of(RunSettings(known.tokenizer, config=known.config, training=known.training))
+    size = PRESETS.get(preset, next(iter(PRESETS.values())))
+    fields = fields_of(RunSettings(config=size.config, training=size.training))
     if known is None:
-        return fields_of(RunSettings(config=config, training=training))
-    # A larger model needs its longer plan here as well.
-    steps = round(known.steps * training.steps / PRESETS["small"].training.steps)
-    planned = TrainingConfig(steps=steps, batch_size=training.batch_size)
-    return fields_of(RunSettings(known.tokenizer, config=config, training=planned, lesson=lesson, floor=known.floor))
+        return fields
+    # A larger model needs its longer plan here as well; the optimiser and its rate are what the lesson was tried with.
+    steps = round(known.training.steps * size.training.steps / TrainingConfig().steps)
+    own = fields_of(RunSettings(known.tokenizer, config=known.config, training=known.training))
+    return own._replace(steps=steps, **{name: getattr(fields, name) for name in ("layers", "heads", "width", "mlp")})
 
 
-def size_name(preset: str, fields: Fields) -> str:
+def size_name(preset: str, fields: Fields, lesson: str = "") -> str:
     """The preset's name while the model still has its shape, else "own size"."""
     shape = slice(Fields._fields.index("layers"), Fields._fields.index("steps"))
-    return preset if fields[shape] == preset_fields(preset)[shape] else "own size"
+    return preset if fields[shape] == preset_fields(preset, lesson)[shape] else "own size"
 
 
 @dataclass(frozen=True)
@@ -181,12 +242,11 @@ class Plan:
 
 def plan(reading: Reading, settings: RunSettings) -> Plan:
     """The model and the honest lines for a text, before any training."""
-    fraction = settings.training.validation_fraction
-    n_ctx = fitting_context(settings.config.n_ctx, reading.ids, fraction)
-    config = replace(settings.config, n_ctx=n_ctx, d_vocab=reading.tokenizer.d_vocab)
+    lesson = settings.taught()
+    known = drawn(lesson.source).log_probability if lesson else None
+    config, references = fit(reading.ids, reading.tokenizer, *settings.applied(), known)
     with torch.device("meta"):  # Counts parameters without making any.
         n_params = Transformer(config).n_params
-    references = reference_losses(split(reading.ids, fraction).train, config.d_vocab, settings.floor)
     return Plan(config, n_params, History(n_steps=settings.training.steps, references=references))
 
 

@@ -62,8 +62,12 @@ def add(page: Page) -> None:
         learning_rate: float = 0,
         optimiser: str = "muon",
         pieces: int = 512,
+        breaks: str = "",
     ) -> str:
-        """Start a run; returns its id. `mlp` is in widths of the model; learning rate 0 is the optimiser's own."""
+        """Start a run; returns its id. `mlp` is in widths of the model; learning rate 0 is the optimiser's own.
+
+        breaks: what to do wrong on purpose, as the page names it, separated by commas: "no causal mask, one layer".
+        """
         fields = door.Fields(
             tokenizer,
             pieces,
@@ -78,6 +82,7 @@ def add(page: Page) -> None:
             learning_rate,
             optimiser,
             seed,
+            [title.strip() for title in breaks.split(",") if title.strip()],
         )
         return page.runs.start(door.text_of(text), door.settings_of(fields, ""))
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from minigpt.api import attention_of_ids, prompt_ids
+from minigpt.api import attention_of_ids, mistaken_ids, prompt_ids, write
 from minigpt.config import SamplingConfig
-from minigpt.generation import GeneratedToken, generate_tokens
+from minigpt.generation import GeneratedToken
 from minigpt.hooks import AttentionView
 from minigpt.runs import Runs
 from minigpt.training import TrainingState
@@ -91,19 +91,30 @@ class Explorer:
         """Continue a prompt, and look at every head over prompt and continuation. ValueError where that cannot be."""
         state = self._runs.state(run_id)
         ids = prompt_ids(state, prompt)
-        tokens = tuple(generate_tokens(state.model, state.tokenizer, ids, sampling))
+        written = [state.tokenizer.token(index) for index in ids.tolist()]
+        if "vocabulary" in self._runs.progress(run_id).settings.breaks:
+            ids = mistaken_ids(state, prompt)
+        tokens = tuple(write(state, ids, sampling))
         everything = [*ids.tolist(), *(token.index for token in tokens)]
+        view = attention_of_ids(state, everything)
+        # On the axes stands what the reader wrote, whatever the model was made to read.
+        names = (*written, *(token.token for token in tokens))[view.dropped :]
         return Exploration(
             run=run_id,
             state=state,
-            prompt=tuple(state.tokenizer.token(index) for index in ids.tolist()),
+            prompt=tuple(written),
             unknown=tuple(state.tokenizer.unknown(prompt)),
             tokens=tokens,
-            view=attention_of_ids(state, everything),
+            view=replace(view, tokens=names),
         )
 
-    def keep(self, exploration: Exploration, selection: Selection) -> Selection:
-        """Remember an exploration; returns the selection that shows it, on the same head where it still exists."""
+    def keep(
+        self, exploration: Exploration, selection: Selection, promised: tuple[int, int] | None = None
+    ) -> Selection:
+        """Remember an exploration; returns the selection that shows it, on the same head where it still exists.
+
+        promised: the layer and head to open first, where a lesson has one; else the sharpest.
+        """
         key = secrets.token_urlsafe(12)
         with self._lock:
             self._kept[key] = exploration
@@ -112,7 +123,7 @@ class Explorer:
         n_layers, n_heads = exploration.view.pattern.shape[:2]
         layer, head = selection.layer, selection.head
         if not selection.key or layer >= n_layers or head >= n_heads:
-            layer, head = sharpest_head(exploration.view)
+            layer, head = promised or sharpest_head(exploration.view)
         return replace(selection, key=key, layer=layer, head=head, position=0)
 
     def find(self, selection: Selection) -> Exploration:

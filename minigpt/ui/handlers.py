@@ -9,9 +9,10 @@ from typing import Any
 import gradio as gr
 
 from minigpt import figures
-from minigpt.corpora import LESSONS
+from minigpt.config import PRESETS
+from minigpt.corpora import LESSONS, Settings
 from minigpt.runs import ACTIVE, Runs, RunSettings, UnknownRun, warm_up, work
-from minigpt.ui import door, words
+from minigpt.ui import door, lesson_words, words
 from minigpt.ui.explorer import Exploration, Explorer, Selection
 from minigpt.ui.steering import buttons
 from minigpt.ui.view import place
@@ -35,7 +36,7 @@ class Page:
 
     def seconds(self, plan: door.Plan, settings: RunSettings) -> float | None:
         """How long a run would take on an idle worker; None before one has been measured."""
-        return work(plan.config, settings.training) / self.speed if self.speed else None
+        return work(plan.config, settings.applied()[1]) / self.speed if self.speed else None
 
     def warm_up(self) -> None:
         """Start the workers in the background, so that the first Train does not wait for imports."""
@@ -47,11 +48,14 @@ class Page:
 
     # ---- panel 1: the text ----
 
-    def pick_lesson(self, lesson: str, own: str, preset: str) -> list[Update]:
-        """Another lesson: its text, its way to split it, its prompts. One's own text is kept for the way back."""
+    def pick_lesson(self, lesson: str, own: str) -> list[Update]:
+        """Another lesson: its text, its model, its way to split it. One's own text is kept for the way back."""
+        preset = door.SIZE_OF_LESSON if lesson in LESSONS else next(iter(PRESETS))
+        text = LESSONS[lesson].text if lesson in LESSONS else own
+        fields = door.preset_fields(preset, lesson)
         if lesson not in LESSONS:
-            return [own, words.look_for(lesson), *[gr.skip()] * len(door.Fields._fields)]
-        return [LESSONS[lesson].text, words.look_for(lesson), *door.preset_fields(preset, lesson)]
+            fields = fields._replace(tokenizer=gr.skip())
+        return [text, {}, words.look_for(lesson), preset, *fields]
 
     def pick_preset(self, preset: str, lesson: str) -> list[Update]:
         """Another size, with the steps it needs; how the text is split stays."""
@@ -61,11 +65,34 @@ class Page:
         """Only pieces let one choose how many different ones there are."""
         return gr.update(visible=tokenizer == "pieces")
 
-    def own_text(self, text: str, lesson: str) -> list[Update]:
-        """A text that is no lesson's is one's own, however it came into the box, and is kept for the way back."""
-        if not text or door.lesson_of(text, lesson) in LESSONS:
-            return [gr.skip()] * 4
-        return [door.OWN_TEXT, text, words.look_for(door.OWN_TEXT), gr.update(value="Clear")]
+    def own_text(self, text: str, lesson: str, drawn_with: Settings, *fields: Any) -> list[Update]:
+        """A text that is no lesson's is one's own, however it came into the box, and is kept for the way back.
+
+        A lesson's own model belongs to its text: an own text gets the usual one, unless the settings were touched.
+        """
+        if not text or door.lesson_of(text, lesson, drawn_with) in LESSONS:
+            return [gr.skip()] * (5 + len(fields))
+        kept: list[Update] = [gr.skip()] * (1 + len(fields))
+        asked = door.Fields(*fields)
+        if lesson in LESSONS and asked == door.preset_fields(door.SIZE_OF_LESSON, lesson):
+            preset = next(iter(PRESETS))
+            kept = [preset, *door.preset_fields(preset)._replace(tokenizer=gr.skip())]
+        return [door.OWN_TEXT, text, words.look_for(door.OWN_TEXT), gr.update(value="Clear"), *kept]
+
+    def show_knobs(self, lesson: str, drawn_with: Settings) -> list[Update]:
+        """The settings of a lesson's text, in as many fields as it needs."""
+        known = door.knobs(lesson, drawn_with)
+        shown = [gr.update(label=label, value=value, visible=True) for label, value in known]
+        return [gr.update(visible=bool(known)), *shown, *[gr.update(visible=False)] * (door.N_KNOBS - len(known)), []]
+
+    def draw_anew(self, lesson: str, *typed: str) -> list[Update]:
+        """The lesson's text, drawn with the settings that were typed."""
+        if lesson not in LESSONS:
+            return [gr.skip()] * 3
+        settings, error = door.shown(door.knobs_of, lesson, typed)
+        if settings is None:
+            return [gr.skip(), gr.skip(), words.message(error, "err")]
+        return [LESSONS[lesson].changed(settings).text, settings, []]
 
     def clear_text(self, text: str, cleared: str) -> list[Update]:
         """Empties the box; a second press brings the text back."""
@@ -81,23 +108,25 @@ class Page:
         return [text, door.OWN_TEXT, text, words.look_for(door.OWN_TEXT), []]
 
     def describe(
-        self, text: str, run: str, lesson: str, prompt: str, examples: list[str], *fields: Any
+        self, text: str, run: str, lesson: str, drawn_with: Settings, prompt: str, examples: list[str], *fields: Any
     ) -> list[Update]:
         """What the text holds, and what pressing Train would do with it."""
-        asked, lesson = door.Fields(*fields), door.lesson_of(text, lesson)
-        title, shape, curve, status = words.title("1", "Text", fold=True), gr.skip(), gr.skip(), gr.skip()
-        settings, settings_error = door.shown(door.settings_of, asked, lesson)
+        asked, lesson = door.Fields(*fields), door.lesson_of(text, lesson, drawn_with)
+        title = words.title("1", "Text", fold=True)
+        shape = curve = status = notes = gr.skip()
+        settings, settings_error = door.shown(door.settings_of, asked, lesson, drawn_with)
         told = words.message(settings_error, "err")
         try:
             reading = door.read(door.text_of(text), door.KINDS[asked.tokenizer], asked.pieces)
         except ValueError as error:
             problem = words.message(str(error), "err" if text else "note")
-            return [title, [], [], problem, told, shape, curve, status, *[gr.skip()] * 3]
+            return [title, [], [], problem, told, shape, curve, status, notes, *[gr.skip()] * 3]
         if settings and not run:
             plan = door.plan(reading, settings)
             shape = words.title("2", "Train", words.shape(plan.config, plan.n_params))
             curve = figures.loss_curve(plan.history)
             status = words.not_trained(self.seconds(plan, settings))
+            notes = lesson_words.floor_note(settings, plan.history)
         ids = reading.ids.tolist()
         tokens = (reading.tokenizer.token(index) for index in ids)
         picks = list(LESSONS[lesson].prompts if lesson in LESSONS else door.prompts_from(reading))
@@ -111,20 +140,21 @@ class Page:
             shape,
             curve,
             status,
+            notes,
             words.examples(picks),
             picks,
             picks[0] if stale else gr.skip(),
         ]
 
-    def name_settings(self, preset: str, *fields: Any) -> Update:
+    def name_settings(self, preset: str, lesson: str, *fields: Any) -> Update:
         """The label of the Settings panel: what a run would use."""
         asked = door.Fields(*fields)
-        size = door.size_name(preset, asked)
-        return gr.update(label=words.settings_label(size, asked.optimiser, asked.steps))
+        size = door.size_name(preset, asked, lesson)
+        return gr.update(label=words.settings_label(size, asked.optimiser, asked.steps, asked.breaks))
 
-    async def estimate(self, request: gr.Request, text: str, lesson: str, *fields: Any) -> Update:
+    async def estimate(self, request: gr.Request, text: str, lesson: str, drawn_with: Settings, *fields: Any) -> Update:
         """On a page that has just opened: how long Train will take, as soon as that is known."""
-        settings = door.settings_of(door.Fields(*fields), lesson)
+        settings = door.settings_of(door.Fields(*fields), lesson, drawn_with)
         plan = door.plan(door.read(door.text_of(text), settings.tokenizer, settings.bpe_vocab), settings)
         for _ in range(600):
             if self.speed:
@@ -135,19 +165,19 @@ class Page:
 
     # ---- panel 2: training ----
 
-    def train(self, run: str, text: str, lesson: str, *fields: Any) -> list[Update]:
+    def train(self, run: str, text: str, lesson: str, drawn_with: Settings, *fields: Any) -> list[Update]:
         """Start a run, or go on with one that is paused."""
         if run and self._status(run) == "paused":
             self.runs.resume(run)
             return [run, [], *self.look(run), *[gr.skip()] * 3]
-        return self._start(text, lesson, fields, None)
+        return self.begin(text, lesson, drawn_with, fields, None)
 
-    def step(self, run: str, text: str, lesson: str, *fields: Any) -> list[Update]:
+    def step(self, run: str, text: str, lesson: str, drawn_with: Settings, *fields: Any) -> list[Update]:
         """One step, of the run at hand or of a new one."""
         if run and self._status(run) is not None:
             self.runs.step(run)
             return [run, [], *self.look(run), *[gr.skip()] * 3]
-        return self._start(text, lesson, fields, 1)
+        return self.begin(text, lesson, drawn_with, fields, 1)
 
     def pause(self, run: str) -> list[Update]:
         """Rest; nothing is lost."""
@@ -167,6 +197,7 @@ class Page:
             words.status(progress),
             words.run_message(progress),
             figures.loss_curve(progress.history),
+            lesson_words.lesson_notes(progress),
             words.sample(progress),
             words.empty(words.READY_TO_EXPLORE),
             gr.skip() if moving or not progress.step else f"{run} {progress.status}",
@@ -206,7 +237,11 @@ class Page:
         lesson = settings.lesson if settings.lesson in LESSONS else door.OWN_TEXT
         text = self.runs.text(run)
         own = "" if lesson in LESSONS else text
-        return [run, lesson, text, own, words.look_for(lesson), *door.fields_of(settings), []]
+        found = [run, lesson, settings.drawn_with, text, own, words.look_for(lesson)]
+        fields = door.fields_of(settings)
+        if lesson_words.keeps_a_secret(settings):
+            fields = fields._replace(breaks=[])
+        return [*found, *fields, []]
 
     def _status(self, run: str) -> str | None:
         progress, _ = door.shown(self.runs.progress, run)
@@ -216,8 +251,13 @@ class Page:
         _, error = door.shown(verb, run)
         return [gr.skip()] * N_LOOK if error else self.look(run)
 
-    def _start(self, text: str, lesson: str, fields: tuple[Any, ...], steps: int | None) -> list[Update]:
-        settings, error = door.shown(door.settings_of, door.Fields(*fields), door.lesson_of(text, lesson))
+    def begin(
+        self, text: str, lesson: str, drawn_with: Settings, fields: tuple[Any, ...], steps: int | None
+    ) -> list[Update]:
+        """Start a run to its planned end, or for so many steps; or say why that cannot be."""
+        lesson = door.lesson_of(text, lesson, drawn_with)
+        asked = drawn_with if lesson in LESSONS else {}
+        settings, error = door.shown(door.settings_of, door.Fields(*fields), lesson, asked)
         run = None
         if settings:
             run, error = door.shown(lambda: self.runs.start(door.text_of(text), settings, steps))
@@ -235,7 +275,9 @@ class Page:
         exploration, error = door.shown(lambda: self.explorer.explore(run, prompt or "", door.sampling_of(*sampling)))
         if exploration is None:
             return [words.message(error, "err"), *[gr.skip()] * (N_EXPLORE - 1)]
-        chosen = self.explorer.keep(exploration, selection)
+        finding = self.runs.progress(run).finding
+        promised = (finding.layer, finding.head) if finding and finding.share is not None else None
+        chosen = self.explorer.keep(exploration, selection, promised)
         tokenizer, n_ctx = exploration.state.tokenizer, exploration.state.config.n_ctx
         notes = [words.unknown_words(exploration.unknown, tokenizer)]
         notes.append(words.window_note(exploration.view, len(exploration.prompt), n_ctx))
@@ -251,6 +293,14 @@ class Page:
         if not run or (kept and kept.run == run):
             return [gr.skip()] * N_EXPLORE
         return self.generate(run, prompt, selection, *sampling)
+
+    def show_promise(self, run: str, *sampling: Any) -> list[Update]:
+        """Open the place where the lesson's pattern is: its first prompt, the best head, the last row of the prompt."""
+        progress, _ = door.shown(self.runs.progress, run)
+        lesson = progress.settings.taught() if progress else None
+        if lesson is None:
+            return [gr.skip()] * (1 + N_EXPLORE)
+        return [lesson.prompts[0], *self.generate(run, lesson.prompts[0], Selection(), *sampling)]
 
     def name_sampling(self, length: int | None, temperature: float | None) -> Update:
         """The label of the sampling panel: how the next token would be chosen."""
@@ -301,6 +351,6 @@ class Page:
 
 
 # How many components `look`, `generate` and `open_page` speak to; the layout lists them in the same order.
-N_LOOK = 11
+N_LOOK = 12
 N_EXPLORE = 10
-N_OPEN = 19
+N_OPEN = 21

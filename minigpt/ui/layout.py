@@ -6,11 +6,14 @@ from typing import Any, get_args
 import gradio as gr
 
 from minigpt import figures
+from minigpt.breaks import BREAKS
 from minigpt.config import PRESETS, Positions
 from minigpt.corpora import LESSONS
-from minigpt.ui import door, endpoints, words
+from minigpt.ui import door, endpoints, lesson_words, words
 from minigpt.ui.explorer import Selection
 from minigpt.ui.fragment import Fragment, h
+from minigpt.ui.guides import Place
+from minigpt.ui.guiding import N_ACT, N_GUIDE, Guiding
 from minigpt.ui.handlers import N_EXPLORE, N_LOOK, N_OPEN, Page
 from minigpt.ui.view import PlotlyView
 
@@ -24,15 +27,19 @@ def build(page: Page) -> gr.Blocks:
     """The page with its events and its endpoints, ready to launch."""
     with gr.Blocks(title="miniGPT", analytics_enabled=False, fill_width=True) as blocks:
         endpoints.add(page)  # First, because the page's own handlers would take their names.
-        run = gr.Textbox(visible="hidden", elem_id="run", container=False)
-        arrived = gr.Textbox(visible="hidden", elem_id="arrived", container=False)
+        hidden = {name: gr.Textbox(visible="hidden", elem_id=name, container=False) for name in HIDDEN_NAMES}
         _top()
         with gr.Row(elem_id="panels"):
             text, train, explore = _text_panel(), _train_panel(), _explore_panel()
-        wires = Wires(text | train | explore | {"run": run, "arrived": arrived})
+        guide = {
+            "guide": Fragment(elem_id="guide"),
+            "place": gr.BrowserState([], storage_key="minigpt-guide", secret="no secret"),
+        }
+        wires = Wires(text | train | explore | guide | hidden)
         _wire_text(page, wires)
         _wire_training(page, wires, blocks)
         _wire_exploring(page, wires)
+        _wire_guide(Guiding(page), wires, blocks)
     return blocks
 
 
@@ -54,6 +61,7 @@ def _text_panel() -> Parts:
             "text_title": Fragment(words.title("1", "Text", n_tokens, fold=True)),
             "lesson": gr.Dropdown(choices, value=lesson.name, label="Lesson", filterable=False, elem_id="lesson"),
             "look_for": Fragment(words.look_for(lesson.name)),
+            "guide_offer": Fragment(lesson_words.guide_offer(Place(), lesson.name), elem_id="guide-offer"),
             "text": gr.Textbox(lesson.text, label="Text to learn from", lines=3, max_lines=3, elem_id="text",
                                placeholder="Paste a text here, or pick a lesson above."),
             "text_message": Fragment(elem_id="text-message"),
@@ -73,14 +81,31 @@ def _text_panel() -> Parts:
         )
         parts["facts"] = Fragment(words.facts(lesson.text, reading.tokenizer, len(reading.ids)), elem_id="facts")
         parts["preview"] = Fragment(words.preview(tokens), elem_id="preview", elem_classes="mg-wide")
+        parts |= _knobs(lesson.name)
+        parts["drawn_with"] = gr.State({})
         parts["own"] = gr.State("")
         parts["cleared"] = gr.State("")
     return parts
 
 
+def _knobs(lesson: str) -> Parts:
+    """Fields for the settings of a lesson's text, as many as the lesson with the most of them needs."""
+    known = door.knobs(lesson, {})
+    with gr.Accordion("Change this lesson", open=False, elem_id="change-lesson") as accordion:
+        with gr.Row(elem_classes="mg-fields"):
+            fields = [
+                gr.Textbox(value, label=label, visible=index < len(known), max_lines=1, elem_id=f"knob-{index}")
+                for index, (label, value) in enumerate([*known, *[("", "")] * (door.N_KNOBS - len(known))])
+            ]
+        message = Fragment(elem_id="change-message")
+        draw = gr.Button("Write the text anew", size="sm", elem_id="draw-anew")
+    named = {name: field for name, field in zip(KNOB_NAMES, fields, strict=True)}
+    return {"knobs": accordion, "draw_anew": draw, "change_message": message, **named}
+
+
 def _train_panel() -> Parts:
     lesson = LESSONS[FIRST_LESSON]
-    fields = door.preset_fields("small", lesson.name)
+    fields = door.preset_fields(door.SIZE_OF_LESSON, lesson.name)
     settings = door.settings_of(fields, lesson.name)
     plan = door.plan(door.read(lesson.text, lesson.tokenizer, 512), settings)
     with gr.Column(elem_id="p-train", elem_classes="mg-panel"):
@@ -97,8 +122,9 @@ def _train_panel() -> Parts:
         parts["train_message"] = Fragment(elem_id="train-message")
         Fragment(words.subtitle("Loss", "surprise in nats a token, by step"))
         parts["curve"] = PlotlyView(figures.loss_curve(plan.history), label="Loss by step", elem_id="loss-curve")
+        parts["lesson_notes"] = Fragment(lesson_words.floor_note(settings, plan.history), elem_id="lesson-notes")
         parts["sample"] = Fragment(elem_id="sample")
-        label = words.settings_label("small", fields.optimiser, fields.steps)
+        label = words.settings_label(door.SIZE_OF_LESSON, fields.optimiser, fields.steps)
         with gr.Accordion(label, open=False, elem_id="settings") as parts["settings"]:
             parts |= _settings(fields)
     return parts
@@ -107,7 +133,13 @@ def _train_panel() -> Parts:
 def _settings(fields: door.Fields) -> Parts:
     with gr.Row(elem_classes="mg-fields"):
         parts: Parts = {
-            "preset": gr.Dropdown(list(PRESETS), value="small", label="Size", filterable=False, elem_id="preset"),
+            "preset": gr.Dropdown(
+                [door.SIZE_OF_LESSON, *PRESETS],
+                value=door.SIZE_OF_LESSON,
+                label="Size",
+                filterable=False,
+                elem_id="preset",
+            ),
             "layers": gr.Number(fields.layers, label="Layers", precision=0, elem_id="layers"),
             "heads": gr.Number(fields.heads, label="Heads", precision=0, elem_id="heads"),
             "width": gr.Number(fields.width, label="Width", precision=0, elem_id="width"),
@@ -129,6 +161,8 @@ def _settings(fields: door.Fields) -> Parts:
             ),
             "seed": gr.Number(fields.seed, label="Seed", precision=0, elem_id="seed"),
         }  # fmt: skip
+    titles = [known.title for known in BREAKS.values()]
+    parts["breaks"] = gr.CheckboxGroup(titles, value=fields.breaks, label="Break it", elem_id="breaks")
     parts["settings_message"] = Fragment(elem_id="settings-message")
     return parts
 
@@ -176,18 +210,23 @@ def _sampling() -> Parts:
         }
 
 
+HIDDEN_NAMES = ("run", "arrived", "pending")
 FIELD_NAMES = door.Fields._fields
+KNOB_NAMES = tuple(f"knob_{index}" for index in range(door.N_KNOBS))
 SAMPLING_NAMES = ("length", "temperature", "top_k", "top_p", "sampling_seed")
 HEAD_NAMES = ("grid", "head_title", "head")
 POSITION_NAMES = ("continuation", "next_title", "next")
 # What the handlers of the same names return, in the same order.
-LOOK_NAMES = ("train_title", "train", "pause", "step", "stop", "status", "run_message", "curve", "sample", "empty",
-              "arrived")  # fmt: skip
+LOOK_NAMES = ("train_title", "train", "pause", "step", "stop", "status", "run_message", "curve", "lesson_notes",
+              "sample", "empty", "arrived")  # fmt: skip
 EXPLORE_NAMES = ("explore_message", *POSITION_NAMES, *HEAD_NAMES, "selection", "explored", "explore_title")
-OPEN_NAMES = ("run", "lesson", "text", "own", "look_for", *FIELD_NAMES, "train_message")
+OPEN_NAMES = ("run", "lesson", "drawn_with", "text", "own", "look_for", *FIELD_NAMES, "train_message")
 DESCRIBE_NAMES = ("text_title", "facts", "preview", "text_message", "settings_message", "train_title", "curve",
-                  "status", "examples", "prompts", "prompt")  # fmt: skip
+                  "status", "lesson_notes", "examples", "prompts", "prompt")  # fmt: skip
+GUIDE_NAMES = ("guide", "place", "guide_offer", "pending")
+ACT_NAMES = ("prompt", "run", "train_message", *LOOK_NAMES, *EXPLORE_NAMES)
 assert (len(LOOK_NAMES), len(EXPLORE_NAMES), len(OPEN_NAMES)) == (N_LOOK, N_EXPLORE, N_OPEN)
+assert (len(GUIDE_NAMES), len(ACT_NAMES)) == (N_GUIDE, N_ACT)
 
 
 class Wires:
@@ -216,24 +255,32 @@ class Wires:
 
 def _wire_text(page: Page, wires: Wires) -> None:
     fields = ("preset", *FIELD_NAMES)
-    wires.on("input lesson", page.pick_lesson, "lesson own preset", ("text", "look_for", *FIELD_NAMES))
+    picked = ("text", "drawn_with", "look_for", *fields)
+    wires.on("input lesson", page.pick_lesson, "lesson own", picked)
     wires.on("input preset", page.pick_preset, "preset lesson", FIELD_NAMES)
-    wires.on("change text", page.own_text, "text lesson", "lesson own look_for clear", trigger_mode="always_last")
+    known, own = ("text", "lesson", "drawn_with", *FIELD_NAMES), ("lesson", "own", "look_for", "clear", *fields)
+    wires.on("change text", page.own_text, known, own, trigger_mode="always_last")
+    knobs = ("knobs", *KNOB_NAMES, "change_message")
+    wires.on("change lesson drawn_with", page.show_knobs, "lesson drawn_with", knobs, trigger_mode="always_last")
+    drawn = ("text", "drawn_with", "change_message")
+    wires.on("click draw_anew", page.draw_anew, ("lesson", *KNOB_NAMES), drawn)
+    wires.on(("submit", *KNOB_NAMES), page.draw_anew, ("lesson", *KNOB_NAMES), drawn)
     wires.on("click clear", page.clear_text, "text cleared", "text cleared clear lesson look_for")
     wires.on("upload open_file", page.open_file, "open_file", "text lesson own look_for text_message")
     wires.on("change tokenizer", page.pick_tokenizer, "tokenizer", "pieces")
-    wires.on(("change", *fields), page.name_settings, fields, "settings", trigger_mode="always_last")
+    named = ("preset", "lesson", *FIELD_NAMES)
+    wires.on(("change", *named), page.name_settings, named, "settings", trigger_mode="always_last")
     wires.on(
         ("change", "text", *FIELD_NAMES),
         page.describe,
-        ("text", "run", "lesson", "prompt", "prompts", *FIELD_NAMES),
+        ("text", "run", "lesson", "drawn_with", "prompt", "prompts", *FIELD_NAMES),
         DESCRIBE_NAMES,
         trigger_mode="always_last",
     )
 
 
 def _wire_training(page: Page, wires: Wires, blocks: gr.Blocks) -> None:
-    asked = ("text", "lesson", *FIELD_NAMES)
+    asked = ("text", "lesson", "drawn_with", *FIELD_NAMES)
     started = ("run", "train_message", *LOOK_NAMES, "explored", "selection", "explore_title")
     wires.on("click train", page.train, ("run", *asked), started, concurrency_limit=4)
     wires.on("click step", page.step, ("run", *asked), started, concurrency_limit=4)
@@ -254,6 +301,8 @@ def _wire_exploring(page: Page, wires: Wires) -> None:
     wires.on("submit prompt", page.generate, ("run", *asked), EXPLORE_NAMES, **at_work)
     offered = wires.on("select examples", page.pick_prompt, "prompts", "prompt")
     offered.then(page.generate, wires.named(("run", *asked)), wires.named(EXPLORE_NAMES), **at_work, **QUIET)
+    shown = ("prompt", *EXPLORE_NAMES)
+    wires.on("select lesson_notes", page.show_promise, ("run", *SAMPLING_NAMES), shown, **at_work)
     wires.on("change arrived", page.arrive, ("arrived", *asked), EXPLORE_NAMES, **at_work)
     opened = ("explore_message", *HEAD_NAMES, "selection")
     newest = {"trigger_mode": "always_last"}  # Of quick clicks the last one counts.
@@ -261,3 +310,14 @@ def _wire_exploring(page: Page, wires: Wires) -> None:
     picked = ("explore_message", *POSITION_NAMES, *opened[1:])
     wires.on("select continuation", page.pick_token, "selection", picked, **newest)
     wires.on("change length temperature", page.name_sampling, "length temperature", "sampling")
+
+
+def _wire_guide(guiding: Guiding, wires: Wires, blocks: gr.Blocks) -> None:
+    offered = {"inputs": "place lesson", "outputs": "guide_offer guide"}
+    wires.on("change lesson", guiding.offer, **offered)
+    blocks.load(guiding.offer, wires.named("place lesson"), wires.named("guide_offer guide"), **QUIET)
+    wires.on("select guide_offer", guiding.open, "place lesson run", GUIDE_NAMES)
+    wires.on("select guide", guiding.press, "place run", GUIDE_NAMES)
+    wires.on("change arrived", guiding.refresh, "place arrived guide", "guide")
+    asked = ("pending", "run", "text", "lesson", "drawn_with", *FIELD_NAMES, *SAMPLING_NAMES)
+    wires.on("change pending", guiding.act, asked, ACT_NAMES, concurrency_limit=4)

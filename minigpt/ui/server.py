@@ -19,7 +19,7 @@ def launch_options() -> dict[str, object]:
     return {
         "theme": theme(),
         "css_paths": [asset("style.css")],
-        "head": f"{head_html()}<script>{asset('fragment.js').read_text(encoding='utf-8')}</script>",
+        "head": head_html() + "".join(_script(name) for name in ("fragment.js", "guide.js")),
         "max_threads": 100,
         "max_file_size": 4 * MAX_LETTERS,
         "footer_links": [],
@@ -27,6 +27,10 @@ def launch_options() -> dict[str, object]:
         "ssr_mode": False,
         "quiet": True,
     }
+
+
+def _script(name: str) -> str:
+    return f"<script>{asset(name).read_text(encoding='utf-8')}</script>"
 
 
 def serve() -> None:

@@ -91,9 +91,10 @@ def empty(sentences: tuple[str, str]) -> list[Node]:
     return [h("div", h("p", sentences[0], h("br"), sentences[1]), cls="mg-empty")]
 
 
-def settings_label(preset: str, optimiser: str, steps: int) -> str:
+def settings_label(preset: str, optimiser: str, steps: int, breaks: Sequence[str] = ()) -> str:
     """The closed Settings panel says what is in it."""
-    return f"Settings: {preset}, {'Muon' if optimiser == 'muon' else 'AdamW'}, {plural(steps or 0, 'step')}"
+    broken = "".join(f", {title}" for title in breaks)
+    return f"Settings: {preset}, {'Muon' if optimiser == 'muon' else 'AdamW'}, {plural(steps or 0, 'step')}{broken}"
 
 
 def sampling_label(length: int, temperature: float) -> str:
