@@ -51,13 +51,19 @@ document.addEventListener("click", (event) => {
   if (event.target.closest(".mg-fold")) mgFold(!document.querySelector("#panels").hasAttribute("data-folded"));
 });
 
+window.addEventListener("popstate", () => location.reload());
+
 // Folds the Text panel where the screen is too narrow for three panels; the style sheet decides where that is.
 window.mgFold = (folded) => document.querySelector("#panels").toggleAttribute("data-folded", folded);
 
-// Puts the run into the address, so that a reload or a second tab finds it again; gives the run back.
+// Puts the run into the address, so that a reload or a second tab finds it again; gives the run back. A page that lets
+// go of its run leaves the old address behind it: the browser's way back leads there.
 window.mgFollow = function (run) {
   const address = new URL(location.href);
-  if (run && address.searchParams.get("run") !== run) {
+  if (!run && address.searchParams.has("run")) {
+    address.searchParams.delete("run");
+    history.pushState(null, "", address);
+  } else if (run && address.searchParams.get("run") !== run) {
     address.searchParams.set("run", run);
     history.replaceState(null, "", address);
     mgFold(true);

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from browsing import LONG, hovered, resting, run_of, set_number, settings, wait_status
+from browsing import LONG, hovered, run_of, set_number, settings, wait_status
 from playwright.sync_api import Locator, Page, expect
 from served import Served
 
@@ -40,9 +40,13 @@ def press(page: Page, button: str) -> None:
 
 
 def finished(page: Page, server: Served) -> str:
-    wait_status(page, "Finished")
+    """Wait for the run that the page follows now, not for the word that an earlier run has left there."""
     run = run_of(page)
-    resting(server, run)
+    for _ in range(LONG // 100):
+        if server.runs.progress(run).status == "finished" and not server.runs.flying(run):
+            break
+        page.wait_for_timeout(100)
+    wait_status(page, "Finished")
     return run
 
 
@@ -213,6 +217,25 @@ def test_a_teacher_changes_a_lesson_and_its_floor_and_promise_go_with_it(page: P
     page.fill("#text textarea", "a text of my own , with a few words in it , and more of them")
     expect(page.locator("#change-lesson")).to_be_hidden()
     expect(page.locator("#guide-offer button")).to_have_count(0)
+
+
+def test_another_lesson_starts_afresh_and_the_way_back_leads_to_the_run(page: Page, server: Served) -> None:
+    settings(page, steps=20)
+    page.click("#train")
+    run = finished(page, server)
+    page.wait_for_selector("#head .main-svg", timeout=LONG)
+    pick(page, "echo")
+    expect(page.locator("#status")).to_contain_text("Not trained yet")
+    expect(page.locator("#loss-curve")).to_contain_text("best possible")
+    expect(page.locator("#explored")).to_be_hidden()
+    expect(page.locator("#explore-empty")).to_contain_text("Press Train first")
+    expect(page.locator("#sample")).not_to_contain_text("it writes")
+    assert "run=" not in page.url
+    page.go_back()
+    page.wait_for_selector("#loss-curve .main-svg")
+    wait_status(page, "Finished")
+    assert run_of(page) == run
+    expect(page.locator("#text textarea")).to_have_value(LESSONS["stories"].text)
 
 
 def test_a_hidden_mistake_is_found_by_its_symptom(page: Page, server: Served) -> None:

@@ -49,13 +49,16 @@ class Page:
     # ---- panel 1: the text ----
 
     def pick_lesson(self, lesson: str, own: str) -> list[Update]:
-        """Another lesson: its text, its model, its way to split it. One's own text is kept for the way back."""
+        """Another lesson: its text, its model, its way to split it. One's own text is kept for the way back.
+
+        The page lets go of the run it shows, which goes on: the way back to it is the browser's.
+        """
         preset = door.SIZE_OF_LESSON if lesson in LESSONS else next(iter(PRESETS))
         text = LESSONS[lesson].text if lesson in LESSONS else own
         fields = door.preset_fields(preset, lesson)
         if lesson not in LESSONS:
             fields = fields._replace(tokenizer=gr.skip())
-        return [text, {}, words.look_for(lesson), preset, *fields]
+        return [text, {}, words.look_for(lesson), preset, *fields, "", *self._unexplored()]
 
     def pick_preset(self, preset: str, lesson: str) -> list[Update]:
         """Another size, with the steps it needs; how the text is split stays."""
@@ -208,6 +211,10 @@ class Page:
         session, mine = request.session_hash or "", object()
         self._following[session] = mine
         version, looks = -1, 0
+        if not run:
+            # What a plan shows, `describe` has drawn; what only a run has goes.
+            drawn = gr.skip()
+            yield [drawn, *buttons(None), drawn, [], drawn, drawn, [], words.empty(words.NOTHING_TO_EXPLORE), ""]
         while run and self._following.get(session) is mine:
             try:
                 progress = self.runs.progress(run)
@@ -241,7 +248,14 @@ class Page:
         fields = door.fields_of(settings)
         if lesson_words.keeps_a_secret(settings):
             fields = fields._replace(breaks=[])
-        return [*found, *fields, []]
+        # With the run, because its heads are shown as soon as it is here, over whatever prompt there is.
+        return [*found, *fields, self._first_prompt(text, lesson, fields), []]
+
+    def _first_prompt(self, text: str, lesson: str, fields: door.Fields) -> Update:
+        if lesson in LESSONS:
+            return LESSONS[lesson].prompts[0]
+        reading, _ = door.shown(door.read, text, door.KINDS[fields.tokenizer], fields.pieces)
+        return next(iter(door.prompts_from(reading)), gr.skip()) if reading else gr.skip()
 
     def _status(self, run: str) -> str | None:
         progress, _ = door.shown(self.runs.progress, run)
@@ -263,8 +277,11 @@ class Page:
             run, error = door.shown(lambda: self.runs.start(door.text_of(text), settings, steps))
         if run is None:
             return [gr.skip(), words.message(error, "err"), *[gr.skip()] * (N_LOOK + 3)]
-        # What panel 3 shows is of an earlier model: it goes.
-        return [run, [], *self.look(run), gr.update(visible=False), Selection(), words.title("3", "Explore")]
+        return [run, [], *self.look(run), *self._unexplored()]
+
+    def _unexplored(self) -> list[Update]:
+        """What panel 3 shows is of an earlier model: it goes."""
+        return [gr.update(visible=False), Selection(), words.title("3", "Explore")]
 
     # ---- panel 3: exploring ----
 
@@ -353,4 +370,4 @@ class Page:
 # How many components `look`, `generate` and `open_page` speak to; the layout lists them in the same order.
 N_LOOK = 12
 N_EXPLORE = 10
-N_OPEN = 21
+N_OPEN = 22

@@ -220,7 +220,7 @@ POSITION_NAMES = ("continuation", "next_title", "next")
 LOOK_NAMES = ("train_title", "train", "pause", "step", "stop", "status", "run_message", "curve", "lesson_notes",
               "sample", "empty", "arrived")  # fmt: skip
 EXPLORE_NAMES = ("explore_message", *POSITION_NAMES, *HEAD_NAMES, "selection", "explored", "explore_title")
-OPEN_NAMES = ("run", "lesson", "drawn_with", "text", "own", "look_for", *FIELD_NAMES, "train_message")
+OPEN_NAMES = ("run", "lesson", "drawn_with", "text", "own", "look_for", *FIELD_NAMES, "prompt", "train_message")
 DESCRIBE_NAMES = ("text_title", "facts", "preview", "text_message", "settings_message", "train_title", "curve",
                   "status", "lesson_notes", "examples", "prompts", "prompt")  # fmt: skip
 GUIDE_NAMES = ("guide", "place", "guide_offer", "pending")
@@ -256,7 +256,8 @@ class Wires:
 def _wire_text(page: Page, wires: Wires) -> None:
     fields = ("preset", *FIELD_NAMES)
     picked = ("text", "drawn_with", "look_for", *fields)
-    wires.on("input lesson", page.pick_lesson, "lesson own", picked)
+    fresh = ("run", "explored", "selection", "explore_title")
+    wires.on("input lesson", page.pick_lesson, "lesson own", (*picked, *fresh))
     wires.on("input preset", page.pick_preset, "preset lesson", FIELD_NAMES)
     known, own = ("text", "lesson", "drawn_with", *FIELD_NAMES), ("lesson", "own", "look_for", "clear", *fields)
     wires.on("change text", page.own_text, known, own, trigger_mode="always_last")

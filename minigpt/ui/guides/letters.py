@@ -87,8 +87,8 @@ REVERSE = (
         ),
     ),
     show(
-        "Here it is, the row of z outlined. Its strongest cell stands under the copy of z or the letter before that, and "
-        "the rows above it lean the other way than a copy would."
+        "Here it is, the row of z outlined. Its strongest cell stands under the copy of z or the letter before that, "
+        "and the rows above it lean the other way than a copy would."
     ),
     break_it(
         "Now take the positions away. The model still sees which letters came, but not where.",
