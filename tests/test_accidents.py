@@ -1,5 +1,6 @@
 """What may go wrong with a run: it blows up, its worker dies, the server starts anew, two things happen at once."""
 
+import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -9,8 +10,11 @@ from pathlib import Path
 import pytest
 from gate import SETTINGS, TEXT, Gate, alone, same_model, until
 
-from minigpt.runs import Runs, scheduler, store
+from minigpt.corpora import LESSONS
+from minigpt.promises import Finding
+from minigpt.runs import Runs, RunSettings, scheduler, store
 from minigpt.runs.worker import advance_folder
+from minigpt.training import TrainingState
 
 
 @pytest.fixture
@@ -134,3 +138,62 @@ def test_a_slice_that_lands_while_resume_is_pressed_is_not_counted_twice(runs, g
     while gate.line:
         gate.let_through()
     assert runs.progress(run_id).step == 30
+
+
+def test_a_folder_of_an_earlier_version_is_still_read(tmp_path):
+    store_run(tmp_path)
+    record = json.loads((tmp_path / store.RECORD).read_text())
+    record["settings"]["floor"] = 1.05
+    for later in ("breaks", "drawn_with"):
+        del record["settings"][later]
+    for later in ("windows", "softmax_twice"):
+        del record["settings"]["training"][later]
+    (tmp_path / store.RECORD).write_text(json.dumps(record))
+    assert store.read(tmp_path) == (SETTINGS, 30, "paused")
+
+
+def lesson_run(runs: Runs, **changes: object) -> str:
+    lesson = LESSONS["echo"].changed({"n_lines": 60, "longest": 5})
+    training = replace(lesson.training, steps=12, batch_size=2, eval_every=6, sample_tokens=0)
+    settings = RunSettings(
+        "character", config=lesson.config, training=training, lesson="echo",
+        drawn_with={"n_lines": 60, "longest": 5}, **changes,
+    )  # fmt: skip
+    return runs.start(lesson.text, settings)
+
+
+def test_a_run_of_a_lesson_tells_what_was_found_and_again_after_a_restart(runs, gate, tmp_path, monkeypatch):
+    run_id = lesson_run(runs)
+    assert runs.progress(run_id).finding is None
+    assert runs.progress(run_id).history.references.floor is not None
+    until(gate, lambda: runs.progress(run_id).status == "finished")
+    found = runs.progress(run_id).finding
+    assert found.step == 12
+    assert 0 <= found.share <= 1
+    again = Runs(tmp_path, lambda: gate, 1)
+    assert again.progress(run_id).finding == found
+    own = runs.start(TEXT, SETTINGS)
+    until(gate, lambda: runs.progress(own).status == "finished")
+    assert runs.progress(own).finding is None
+
+
+def test_the_step_at_which_a_promise_was_first_kept_stays_until_it_is_lost(runs, gate, monkeypatch):
+    kept = iter([False, True, True, False, True, *[True] * 20])
+
+    def made_up(folder: Path, state: TrainingState) -> Finding:
+        return Finding(state.step, next(kept))
+
+    monkeypatch.setattr("minigpt.runs.worker.finding", made_up)
+    run_id = lesson_run(runs)
+    seen = []
+    for _ in range(6):
+        gate.let_through()
+        seen.append((runs.progress(run_id).step, runs.progress(run_id).found_at))
+    assert seen == [(2, None), (3, 3), (4, 3), (5, None), (6, 6), (7, 6)]
+
+
+def test_what_is_broken_on_purpose_is_trained_and_what_was_asked_is_remembered(runs):
+    run_id = lesson_run(runs, breaks=("mask", "layer"))
+    progress = runs.progress(run_id)
+    assert (progress.config.causal, progress.config.n_layers) == (False, 1)
+    assert (progress.settings.config.causal, progress.settings.config.n_layers) == (True, 2)

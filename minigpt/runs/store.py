@@ -34,8 +34,10 @@ def read(folder: Path) -> tuple[RunSettings, int, Status]:
     kept = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     fields = kept["settings"]
     fields |= {"config": GPTConfig(**fields["config"]), "training": TrainingConfig(**fields["training"])}
-    fields["breaks"] = tuple(fields["breaks"])
-    return RunSettings(**fields), kept["until"], kept["rest"]
+    fields["breaks"] = tuple(fields.get("breaks", ()))
+    # A folder that an earlier version wrote may hold what is no longer asked for.
+    known = {name: value for name, value in fields.items() if name in RunSettings.__dataclass_fields__}
+    return RunSettings(**known), kept["until"], kept["rest"]
 
 
 def read_text(folder: Path) -> str:
