@@ -26,8 +26,7 @@ def mistaken_ids(state: TrainingState, prompt: str) -> torch.Tensor:
 
     Its ids mean other tokens to the model. ValueError where the prompt has more of them than the model knows.
     """
-    if not prompt_ids(state, prompt).numel():
-        raise ValueError("The prompt is empty.")
+    prompt_ids(state, prompt)  # Refuses what no vocabulary can read.
     own = train_tokenizer(state.tokenizer.kind, prompt)
     if own.d_vocab > state.config.d_vocab:
         raise ValueError(f"This prompt has more different tokens than the model knows, {state.config.d_vocab}.")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import minigpt
+from minigpt.api import mistaken_ids
 
 TEXT = "the old king saw the small dog . the dog ran to the old king .\n" * 8
 SMALL = minigpt.GPTConfig(n_ctx=16, d_model=16, n_heads=2, n_layers=2)
@@ -92,3 +93,36 @@ def test_the_notebooks_names_stand():
 def test_everything_public_is_there_and_says_what_it_is():
     for name in minigpt.__all__:
         assert inspect.getdoc(getattr(minigpt, name)), name
+
+
+# ---- lines, and a vocabulary made from the prompt ----
+
+LINES = "".join(f"{word}|{word}\n" for word in ("ab", "cd", "acd", "bd", "cab", "dc", "abcd", "db")) * 12
+
+
+@pytest.fixture(scope="module")
+def of_lines() -> minigpt.TrainingState:
+    config = minigpt.GPTConfig(n_ctx=12, d_model=32, n_heads=2)
+    training = minigpt.TrainingConfig(steps=60, windows="single lines", sample_tokens=0)
+    return minigpt.main_train(LINES, "character", config=config, training=training)
+
+
+def test_a_model_of_single_lines_writes_to_the_end_of_its_line_and_no_further(of_lines):
+    texts = ["".join(token.text for token in minigpt.generate(of_lines, "ab|", 40, seed=seed)) for seed in range(5)]
+    assert any(len(text) < 40 for text in texts)
+    for text in texts:
+        assert "\n" not in text[:-1]
+        assert text.endswith("\n") or len(text) == 40
+
+
+def test_a_vocabulary_made_from_the_prompt_gives_its_ids_another_meaning(of_lines):
+    right = of_lines.tokenizer.encode("cd|")
+    mistaken = mistaken_ids(of_lines, "cd|").tolist()
+    assert len(mistaken) == len(right)
+    assert mistaken == [1, 2, 3], "in the order of their code points, from 1"
+    assert mistaken != right
+    assert of_lines.tokenizer.decode(mistaken) == "\nab", "this is what the model reads"
+    with pytest.raises(ValueError, match="more different tokens than the model knows"):
+        mistaken_ids(of_lines, "abcdefghijk")
+    with pytest.raises(ValueError, match="The prompt is empty"):
+        mistaken_ids(of_lines, "")

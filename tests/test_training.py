@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from minigpt.config import GPTConfig, TrainingConfig
-from minigpt.data import split
+from minigpt.data import held_out, split
 from minigpt.markov import SYMBOLS, make_markov, make_transition, markov_log_probability
 from minigpt.model import Transformer
 from minigpt.optimiser import Optimisers
@@ -247,3 +247,60 @@ def test_weight_decay_and_clipping_reach_the_optimisers():
         assert not torch.equal(other.model.embed.weight, plain.model.embed.weight)
         assert not torch.equal(other.model.blocks[0].mlp.up.weight, plain.model.blocks[0].mlp.up.weight)
     assert F.cosine_similarity(plain.model.embed.weight, small_state().model.embed.weight).mean() > 0.5
+
+
+# ---- lines, each a text of its own ----
+
+LINES = "".join(f"{word}|{word}\n" for word in ("ab", "cd", "acd", "bd", "cab", "dc", "abcd", "db")) * 8
+
+
+def of_lines(windows: str, **changes: object) -> TrainingState:
+    plan = replace(PLAN, windows=windows, eval_every=1, **changes)
+    return begin(LINES, "character", replace(SMALL, n_ctx=12), plan)
+
+
+def test_a_single_lines_loss_is_that_of_its_own_tokens_and_no_others():
+    state = advance(of_lines("single lines"), 0)
+    # Read again by hand: each line by itself, from its start to its end.
+    losses = []
+    for place in held_out(state.ids, 12, state.training, state.tokenizer.encode("\n")[0])[:, 0].tolist():
+        assert LINES[place - 1] == "\n"
+        line = torch.tensor(state.tokenizer.encode(LINES[place : LINES.index("\n", place) + 1]))
+        with torch.no_grad():
+            losses += F.cross_entropy(state.model(line[:-1]), line[1:], reduction="none").tolist()
+    assert len(losses) > 10
+    assert state.history.validation[0][1] == pytest.approx(sum(losses) / len(losses), abs=1e-5)
+    together = advance(of_lines("line starts"), 0).history.validation[0][1]
+    assert together != pytest.approx(state.history.validation[0][1], abs=1e-5)
+
+
+@pytest.mark.parametrize("windows", ["single lines", "line starts", "chunks"])
+def test_windows_of_every_kind_give_the_same_bits_in_one_slice_or_many(windows):
+    start = of_lines(windows)
+    assert_same_bits(advance(start, 9), in_slices(start, 1, 3, 5))
+
+
+def test_what_it_writes_as_it_learns_are_whole_lines():
+    state = advance(of_lines("single lines", sample_tokens=30, steps=40), 40)
+    sample = state.history.samples[-1][1]
+    assert 10 < len(sample) <= 31
+    starts = held_out(state.ids, 12, state.training, state.tokenizer.encode("\n")[0])[:, 0].tolist()
+    written = sample.splitlines()
+    assert len(written) > 1
+    assert [line[0] for line in written] == [LINES[place] for place in starts[: len(written)]]
+
+
+def test_a_softmax_of_a_softmax_can_never_be_a_low_loss():
+    state = small_state()
+    inputs, targets = state.ids[None, :16], state.ids[None, 1:17]
+    with torch.no_grad():
+        logits = state.model(inputs)[0]
+        twice = cross_entropy(state.model, inputs, targets, softmax_twice=True)
+    expected = F.nll_loss(logits.softmax(-1).log_softmax(-1), targets[0])
+    assert twice == pytest.approx(float(expected), abs=1e-6)
+    # Even where the right token has all the probability: ln(e + V - 1) - 1.
+    certain = torch.zeros(1, 50)
+    certain[0, 7] = 1
+    assert F.cross_entropy(certain, torch.tensor([7])) == pytest.approx(math.log(math.e + 49) - 1)
+    trained = train(small_state(softmax_twice=True, steps=60))
+    assert trained.history.validation[-1][1] > math.log(math.e + trained.config.d_vocab - 1) - 1
