@@ -36,7 +36,7 @@ class Agreement:
 
     def __post_init__(self) -> None:
         check_whole("nearer", self.nearer, 0, 6)
-        check_whole("n_lines", self.n_lines, 20, 50_000)
+        check_whole("n_lines", self.n_lines, 20, 20_000)
         check_whole("seed", self.seed, 0, 2**31 - 1)
 
     def chances(self, line: Sequence[str]) -> dict[str, float]:

@@ -34,7 +34,7 @@ class Echo:
         check_symbols("letters", self.letters, at_least=2, not_among=BAR)
         check_whole("shortest", self.shortest, 1, len(self.letters))
         check_whole("longest", self.longest, self.shortest, len(self.letters))
-        check_whole("n_lines", self.n_lines, 20, 50_000)
+        check_whole("n_lines", self.n_lines, 20, 20_000)
         check_whole("seed", self.seed, 0, 2**31 - 1)
 
     def answer(self, drawn: str) -> str:
@@ -136,7 +136,7 @@ class Brackets:
             raise ValueError(f"pairs must hold an even number of signs, like ()[]{{}}, not {self.pairs!r}.")
         check_whole("depth", self.depth, 1, 20)
         check_whole("longest", self.longest, 2, 62)
-        check_whole("n_lines", self.n_lines, 20, 50_000)
+        check_whole("n_lines", self.n_lines, 20, 20_000)
         check_whole("seed", self.seed, 0, 2**31 - 1)
 
     @property

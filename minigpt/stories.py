@@ -7,7 +7,7 @@ from typing import ClassVar, TypeVar
 import numpy as np
 from jaxtyping import Bool
 
-from minigpt.config import TokenizerKind
+from minigpt.config import TokenizerKind, check_whole
 from minigpt.source import checked_seed, lines, no_targets, setting
 
 _Item = TypeVar("_Item")
@@ -149,6 +149,7 @@ class Stories:
     seed: int = setting(0, "Seed")
 
     def __post_init__(self) -> None:
+        check_whole("n_stories", self.n_stories, 1, 5_000)
         check_stories(self.n_stories, self.n_characters, self.n_exchanges, self.pronouns)
         checked_seed(self.seed)
 

@@ -219,6 +219,20 @@ def test_a_teacher_changes_a_lesson_and_its_floor_and_promise_go_with_it(page: P
     expect(page.locator("#guide-offer button")).to_have_count(0)
 
 
+def test_ones_own_text_does_not_get_the_model_of_the_lesson_that_it_replaces(page: Page, server: Served) -> None:
+    pick(page, "echo")
+    expect(page.locator("#settings > button")).to_have_text(re.compile("as in the lesson, Muon, 600 steps"))
+    page.fill("#text textarea", "a text of my own , with a few words in it , and more of them")
+    expect(page.locator("#lesson input")).to_have_value("Your own text")
+    expect(page.locator("#settings > button")).to_have_text(re.compile("small, Muon, 400 steps"))
+    # What was chosen by hand is kept.
+    pick(page, "reverse")
+    settings(page, steps=77)
+    page.fill("#text textarea", "another text of my own , with a few words in it , and more of them")
+    expect(page.locator("#lesson input")).to_have_value("Your own text")
+    expect(page.locator("#settings > button")).to_have_text(re.compile("77 steps"))
+
+
 def test_another_lesson_starts_afresh_and_the_way_back_leads_to_the_run(page: Page, server: Served) -> None:
     settings(page, steps=20)
     page.click("#train")

@@ -61,6 +61,11 @@ def check_story(story: str) -> Counter[str]:
     return used
 
 
+def test_a_shared_server_is_never_asked_for_a_library() -> None:
+    with pytest.raises(ValueError, match="n_stories must be a whole number from 1 to 5,000, not 5001"):
+        Stories(n_stories=5001)
+
+
 def test_a_seed_names_one_text() -> None:
     assert make_stories(seed=3) == make_stories(seed=3) == Stories(seed=3).text()
     assert make_stories(seed=3) != make_stories(seed=4)

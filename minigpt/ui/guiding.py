@@ -64,7 +64,7 @@ class Guiding:
     def act(self, asked: str, run: str, text: str, lesson: str, drawn_with: Settings, *rest: Any) -> list[Update]:
         """Do what a step of the guide asked for: train, train with something broken, or show the promised place."""
         fields, sampling = rest[: len(door.Fields._fields)], rest[len(door.Fields._fields) :]
-        verb, *names = asked.split()[:-1]
+        verb, *names = asked.split()[:-1] or [""]
         nothing: list[Update] = [gr.skip()] * N_ACT
         if verb == "show":
             prompt, *explored = self._page.show_promise(run, *sampling)

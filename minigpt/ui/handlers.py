@@ -61,8 +61,9 @@ class Page:
         return [text, {}, words.look_for(lesson), preset, *fields, "", *self._unexplored()]
 
     def pick_preset(self, preset: str, lesson: str) -> list[Update]:
-        """Another size, with the steps it needs; how the text is split stays."""
-        return [gr.skip(), gr.skip(), *door.preset_fields(preset, lesson)[2:]]
+        """Another size, with the steps it needs; how the text is split and what is broken stays."""
+        fields = door.preset_fields(preset, lesson)
+        return list(fields._replace(tokenizer=gr.skip(), pieces=gr.skip(), breaks=gr.skip()))
 
     def pick_tokenizer(self, tokenizer: str) -> Update:
         """Only pieces let one choose how many different ones there are."""
