@@ -45,8 +45,8 @@ ECHO = (
             "Who told the v that a z stood before it?",
             ("The training text did", "A head of layer 1 did", "Nobody: it guesses"),
             1,
-            "A head of layer 1. It looks one place back, so that every letter carries a note of the one before it; "
-            "open the tiles of layer 1 and find the line beside the diagonal.",
+            "A head of layer 1. It looks mostly one place back, so that every letter carries a note of the one before "
+            "it; open the tiles of layer 1 and find the blurred line beside the diagonal.",
         ),
     ),
     break_it(
