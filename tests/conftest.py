@@ -11,7 +11,7 @@ import find_browser
 import pytest
 from jaxtyping import config as checker
 from jaxtyping import install_import_hook
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -57,6 +57,8 @@ def browser_path() -> str:
 def browser(browser_path: str) -> Iterator[Browser]:
     """One browser for all tests marked `browser`."""
     with sync_playwright() as playwright:
+        # Playwright waits 5 s by itself; a loaded machine is slow, and a test must say so only when something is wrong.
+        expect.set_options(timeout=browsing.LONG / 2)
         browser = playwright.chromium.launch(executable_path=browser_path, args=browsing.FLAGS)
         yield browser
         browser.close()
