@@ -86,7 +86,7 @@
     if (event.target.closest?.(".mg-offer")) shown = ""; // The same step once more is a fresh one.
     if (event.target.closest?.("#guide .mg-guide button")) card()?.focus({ preventScroll: true });
     const show = event.target.closest?.(".mg-show");
-    if (show) setTimeout(() => document.querySelector("#head, #loss-curve")?.scrollIntoView({ block: "nearest" }), 300);
+    if (show) setTimeout(() => target("#head")?.scrollIntoView({ block: "nearest" }), 300);
   }
 
   document.addEventListener("keydown", keys);
@@ -96,7 +96,8 @@
   (function start() {
     if (!document.body) return setTimeout(start, 30);
     // The guide itself, and panels that grow or fill beside it.
-    new MutationObserver(later).observe(document.body, { childList: true, subtree: true });
+    new MutationObserver(later).observe(document.body,
+      { childList: true, subtree: true, attributes: true, attributeFilter: ["data-step"] });
     new ResizeObserver(later).observe(document.body);
   })();
 })();

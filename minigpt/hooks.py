@@ -1,5 +1,6 @@
 """Attention patterns, taken through forward hooks on the very pass that makes the logits shown."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,12 +31,18 @@ class AttentionView:
 
 @contextmanager
 def listening(model: Transformer) -> Iterator[list[Float[Tensor, "batch head query key"]]]:
-    """While inside, each forward pass appends every layer's pattern to the list; the hooks go whatever happens."""
+    """While inside, each forward pass appends every layer's pattern to the list; the hooks go whatever happens.
+
+    Only passes of the thread that listens are heard: others may use the same model at the same time.
+    """
     heard: list[Tensor] = []
-    handles = [
-        block.get_submodule("attention.hook_pattern").register_forward_hook(lambda _, __, output: heard.append(output))
-        for block in model.blocks
-    ]
+    listener = threading.get_ident()
+
+    def hear(_module: object, _inputs: object, pattern: Tensor) -> None:
+        if threading.get_ident() == listener:
+            heard.append(pattern)
+
+    handles = [block.get_submodule("attention.hook_pattern").register_forward_hook(hear) for block in model.blocks]
     try:
         yield heard
     finally:

@@ -16,6 +16,9 @@ from minigpt.source import no_targets
 from minigpt.training import TrainingState
 
 TIMES_CHANCE = 3.0
+# What one look may cost: it comes after every slice of training, and must not hold it up whatever the settings are.
+LONGEST = 128  # tokens of a window
+MAX_PATTERNS = 4_000_000  # numbers in the patterns of all heads and windows together
 LONGEST_PREFIX = 32  # A model that sees ahead must be asked once for each: long contexts would hold up the training.
 
 
@@ -46,7 +49,9 @@ def find(lesson: Lesson, state: TrainingState) -> Finding:
     """Measure a model on the stretches of the lesson's text that its validation loss is measured on."""
     promise, history = lesson.promise, state.history
     newline = line_end(state.tokenizer, state.training)
-    places = held_out(state.ids, state.config.n_ctx, state.training, newline)
+    places = held_out(state.ids, state.config.n_ctx, state.training, newline)[:, : LONGEST + 1]
+    numbers = (places.shape[1] - 1) ** 2 * state.config.n_layers * state.config.n_heads
+    places = places[: max(1, MAX_PATTERNS // numbers)]
     counts = counted(state.ids[places[:, 1:]], state.training.windows, newline).numpy()
     losses = [loss for _, loss in history.validation] or [np.inf]
     floor = history.references.floor
@@ -56,13 +61,14 @@ def find(lesson: Lesson, state: TrainingState) -> Finding:
     layer = head = 0
     if promise.share is not None:
         shares, chance = _shares(lesson, state, state.ids[places[:, :-1]], counts)
-        if promise.layer is not None:
-            # A model with fewer layers has no such head: it cannot keep the promise.
+        if promise.layer is not None and promise.layer < len(shares):
             shares[np.arange(len(shares)) != promise.layer] = 0
         layer, head = (int(i) for i in np.unravel_index(int(shares.argmax()), shares.shape))
         share = float(shares[layer, head]) if chance else None
     conditions = (
         promise.share is None or (share or 0) >= max(promise.share, TIMES_CHANCE * (chance or 0)),
+        # A model with fewer layers has no such head: it cannot keep the promise.
+        promise.layer is None or layer == promise.layer,
         promise.gap is None or (gap is not None and gap <= promise.gap),
         promise.turn is None or (turn or 0) >= promise.turn,
         not promise.under_pairs or losses[-1] < history.references.bigram,

@@ -250,8 +250,9 @@ class _Slice:
         """What the model writes after the text's first token; or lines, after the first tokens of lines held out."""
         ids: list[int] = []
         firsts = self.ids[:1] if self.newline is None else self.held_out[0][:, 0].cpu()
-        for first in firsts:
-            sampling = SamplingConfig(max_new_tokens=length - len(ids), seed=self.training.seed)
+        for line, first in enumerate(firsts):
+            seed = (self.training.seed + line) % 2**31  # Else lines that begin alike would be alike.
+            sampling = SamplingConfig(max_new_tokens=length - len(ids), seed=seed)
             new = generate_ids(self.model, first[None], sampling, stop=self.newline)
             ids += [int(first), *(index for index, _, _ in new)]
             if len(ids) >= length:

@@ -1,5 +1,7 @@
 """Hooks are borrowed, and what they hear comes from the very pass that makes the logits."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -128,3 +130,23 @@ def test_of_a_long_prompt_the_newest_tokens_are_read_and_the_rest_is_counted(sta
 def test_a_prompt_of_nothing_is_refused_with_an_example(state):
     with pytest.raises(ValueError, match=r"The prompt is empty\. .* for example: the"):
         attention(state, " ")
+
+
+def test_only_the_listening_threads_own_passes_are_heard(model):
+    ids = torch.arange(5)
+    expected = attention_patterns(model, ids)
+    stop = threading.Event()
+
+    def others() -> None:
+        while not stop.is_set():
+            attention_patterns(model, torch.arange(3))
+
+    busy = threading.Thread(target=others)
+    busy.start()
+    try:
+        for _ in range(200):
+            assert torch.equal(attention_patterns(model, ids), expected)
+    finally:
+        stop.set()
+        busy.join()
+    assert hooks_left(model) == 0

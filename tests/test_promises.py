@@ -61,8 +61,10 @@ def test_the_right_head_in_the_wrong_layer_does_not_count():
     found = find(ECHO, drawing(with_validation(untrained(), 0.0), ECHO, layer=0, head=1, strength=1.0))
     assert found.layer == 1
     assert not found.kept
-    one_layer = find(ECHO, with_validation(untrained(n_layers=1), 0.0))
-    assert (one_layer.share, one_layer.kept) == (0, False)
+    one_layer = drawing(with_validation(untrained(n_layers=1), 0.0), ECHO, layer=0, head=1, strength=1.0)
+    found = find(ECHO, one_layer)
+    assert (found.layer, found.head, found.kept) == (0, 1, False), "what there is, and that it is not what was promised"
+    assert found.share == pytest.approx(1)
 
 
 def test_an_even_head_is_never_enough_however_low_the_bar():

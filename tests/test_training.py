@@ -283,7 +283,7 @@ def test_windows_of_every_kind_give_the_same_bits_in_one_slice_or_many(windows):
 def test_what_it_writes_as_it_learns_are_whole_lines():
     state = advance(of_lines("single lines", sample_tokens=30, steps=40), 40)
     sample = state.history.samples[-1][1]
-    assert 10 < len(sample) <= 31
+    assert 10 < len(sample.replace("<unk>", "?")) <= 31
     starts = held_out(state.ids, 12, state.training, state.tokenizer.encode("\n")[0])[:, 0].tolist()
     written = sample.splitlines()
     assert len(written) > 1

@@ -165,9 +165,8 @@ class Runs:
         run = _Run(_progress(run_id, settings, state), 0 if state.failure else max(0, until - state.step))
         run.rest = rest
         found = finding(folder, state) if state.step else None
-        run.progress = replace(
-            run.progress, status=_resting(run), finding=found, found_at=_found_at(run.progress, found)
-        )
+        # Since which step the promise is kept is not on disk: nothing is said about it.
+        run.progress = replace(run.progress, status=_resting(run), finding=found)
         return run
 
     def _want(self, run: _Run, steps: int, rest: Status) -> None:

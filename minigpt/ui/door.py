@@ -111,6 +111,14 @@ def knobs_of(lesson: str, typed: Sequence[str]) -> dict[str, int | float | str]:
     return changed
 
 
+def drawn_text(lesson: str, drawn_with: Settings) -> str:
+    """A lesson's text with these settings; ValueError where it is longer than fits."""
+    text = LESSONS[lesson].changed(drawn_with).text
+    if len(text) > MAX_LETTERS:
+        raise ValueError(f"That would be {len(text):,} letters, and {MAX_LETTERS:,} fit. Ask for less of it.")
+    return text
+
+
 def knobs(lesson: str, drawn_with: Settings) -> list[tuple[str, str]]:
     """Label and value of each setting of a lesson's text, as the page shows them; none for one's own text."""
     if lesson not in LESSONS:
@@ -178,6 +186,8 @@ def settings_of(fields: Fields, lesson: str, drawn_with: Settings | None = None)
     if not isinstance(fields.breaks, list):
         raise ValueError(f"breaks must be a list, not {shortened(fields.breaks)}.")
     breaks = checked_breaks(_NAMES.get(title, title) for title in fields.breaks)
+    if "vocabulary" in breaks and kind == "bpe":
+        raise ValueError("A vocabulary of the prompt can be made of words or letters, not of pieces. Split into those.")
     settings = RunSettings(kind, fields.pieces, config, training, lesson, dict(drawn_with or {}), breaks)
     settings.applied()  # Refuses what cannot be.
     return settings

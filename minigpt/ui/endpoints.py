@@ -84,7 +84,10 @@ def add(page: Page) -> None:
             seed,
             [title.strip() for title in breaks.split(",") if title.strip()],
         )
-        return page.runs.start(door.text_of(text), door.settings_of(fields, ""))
+        settings = door.settings_of(fields, "")
+        if "vocabulary" in settings.breaks:
+            raise ValueError("A vocabulary of the prompt breaks what the page writes; to a program it can do nothing.")
+        return page.runs.start(door.text_of(text), settings)
 
     async def progress(run_id: str) -> AsyncIterator[dict[str, Any]]:
         """Stream state, step, losses and the newest sample until the run rests."""

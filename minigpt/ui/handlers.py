@@ -94,9 +94,12 @@ class Page:
         if lesson not in LESSONS:
             return [gr.skip()] * 3
         settings, error = door.shown(door.knobs_of, lesson, typed)
-        if settings is None:
+        text = None
+        if settings is not None:
+            text, error = door.shown(lambda: door.drawn_text(lesson, settings))
+        if text is None:
             return [gr.skip(), gr.skip(), words.message(error, "err")]
-        return [LESSONS[lesson].changed(settings).text, settings, []]
+        return [text, settings, []]
 
     def clear_text(self, text: str, cleared: str) -> list[Update]:
         """Empties the box; a second press brings the text back."""

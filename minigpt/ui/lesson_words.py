@@ -3,7 +3,7 @@
 from minigpt.breaks import BREAKS
 from minigpt.corpora import LESSONS, Lesson
 from minigpt.history import History
-from minigpt.promises import Finding
+from minigpt.promises import TIMES_CHANCE, Finding
 from minigpt.runs import ACTIVE, Progress, RunSettings
 from minigpt.ui.fragment import Node, h
 from minigpt.ui.guides import GUIDES, Place, Question
@@ -42,27 +42,35 @@ def promise(progress: Progress, lesson: Lesson) -> list[Node]:
     finding = progress.finding
     if finding is None:
         return []
-    if lesson.promise.share is not None and finding.share is None:
+    if lesson.promise.share is not None and (finding.share is None or needed(finding, lesson) > 0.95):
         return [
             h("p", "With these settings there is nothing to look back at, so no pattern is promised.", cls="mg-note")
         ]
     yet = " yet" if progress.status in ACTIVE else ""
-    head = f"There since step {progress.found_at:,}. " if finding.kept else f"Not there{yet}. "
+    since = f" since step {progress.found_at:,}" if progress.found_at else ""
+    head = f"There{since}. " if finding.kept else f"Not there{yet}. "
     said = measured(finding, lesson) + (accuracy(finding, lesson) if progress.settings.breaks else "")
     mark = h("i", "✓" if finding.kept else "○", aria_hidden="true")
     show = h("button", "Show me", type="button", data_index="0", cls="mg-show")
     return [h("div", mark, h("p", h("b", head), f"{said} ", show), cls="mg-promise", role="status")]
 
 
+def needed(finding: Finding, lesson: Lesson) -> float:
+    """The share of attention that keeps the promise: what the lesson asks, and some times chance as well."""
+    return max(lesson.promise.share or 0, TIMES_CHANCE * (finding.chance or 0))
+
+
 def measured(finding: Finding, lesson: Lesson) -> str:
     """What the promise is about, in numbers: “Layer 2 head 3 puts 93% of its attention on …, 11 × chance.”"""
     asked = lesson.promise
     if finding.share is not None and finding.chance:
-        needed = "" if finding.share >= (asked.share or 0) else f" Promised: {asked.share or 0:.0%}."
+        promised = "" if finding.share >= needed(finding, lesson) else f" Promised: {needed(finding, lesson):.0%}."
+        if asked.layer is not None and finding.layer != asked.layer:
+            promised = f" Promised: in layer {asked.layer + 1}."
         head = f"Layer {finding.layer + 1} head {finding.head + 1}"
         times = finding.share / finding.chance
         ratio = f"{times:.0f}" if times >= 10 else f"{times:.1f}".removesuffix(".0")
-        return f"{head} puts {finding.share:.0%} of its attention on {asked.where}, {ratio} × chance.{needed}"
+        return f"{head} puts {finding.share:.0%} of its attention on {asked.where}, {ratio} × chance.{promised}"
     if finding.turn is not None:
         return f"Validation has turned up by {finding.turn:.2f} from its best."
     if finding.gap is not None:

@@ -13,8 +13,8 @@ MARKOV = (
         "Two lines lie close together here: letter pairs and the best possible.",
         Question(
             "Why do they?",
-            ("By accident", "Pairs are all that there is to know", "The text is short"),
-            1,
+            ("By accident", "The text is short", "Pairs are all that there is to know"),
+            2,
             "Because pairs are all that there is to know. Counting pairs is already the perfect model.",
         ),
     ),
@@ -34,8 +34,8 @@ MARKOV = (
         "Now leave one layer only. If heads do not matter, half of them can go.",
         Question(
             "What will the loss do?",
-            ("Get worse", "Reach the same line"),
-            1,
+            ("Reach the same line", "Get worse"),
+            0,
             "It reaches the same line. A model of one letter of memory needs no second layer.",
         ),
         "layer",

@@ -11,8 +11,14 @@ _CAUSES = (
 )
 
 
-def _case(number: int, says: str, at: str, name: str, right: int, reveal: str) -> Step:
-    question = Question("Train it, look, write with it. What is wrong?", _CAUSES, right, reveal)
+# Where the right cause stands among the five, for each case: not where one would expect it.
+_PLACES = (2, 0, 4, 1, 3)
+
+
+def _case(number: int, says: str, at: str, name: str, cause: int, reveal: str) -> Step:
+    right = _PLACES[number - 1]
+    turned = tuple(_CAUSES[(cause - right + place) % len(_CAUSES)] for place in range(len(_CAUSES)))
+    question = Question("Train it, look, write with it. What is wrong?", turned, right, reveal)
     return Step(at, says, question, does=f"train {name}", label=f"Train case {number}")
 
 

@@ -43,8 +43,8 @@ ECHO = (
         "before v?",
         Question(
             "Who told the v that a z stood before it?",
-            ("The training text did", "A head of layer 1 did", "Nobody: it guesses"),
-            1,
+            ("A head of layer 1 did", "The training text did", "Nobody: it guesses"),
+            0,
             "A head of layer 1. It looks mostly one place back, so that every letter carries a note of the one before "
             "it; open the tiles of layer 1 and find the blurred line beside the diagonal.",
         ),
@@ -94,8 +94,8 @@ REVERSE = (
         "Now take the positions away. The model still sees which letters came, but not where.",
         Question(
             "What will be left?",
-            ("Everything: letters are enough", "Some of it: the mask alone tells a little", "Nothing at all"),
-            1,
+            ("Everything: letters are enough", "Nothing at all", "Some of it: the mask alone tells a little"),
+            2,
             "Some of it. The causal mask alone lets a model guess how far a line has come, but not cleanly.",
         ),
         "positions",
@@ -130,8 +130,8 @@ BRACKETS = (
         "From the last > a head must find the ( that is still open. Nearer to it stand two brackets that are not.",
         Question(
             "Can the nearest opening bracket be the right one?",
-            ("Yes, always", "Only if nothing was closed in between"),
-            1,
+            ("Only if nothing was closed in between", "Yes, always"),
+            0,
             "Only then. So the head must jump over what is closed, and for that it must know how deep each bracket "
             "lies.",
         ),

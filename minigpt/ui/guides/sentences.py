@@ -41,8 +41,8 @@ STORIES = (
         "Now leave one layer only. A head can then not know what stood before the word it looks at.",
         Question(
             "Will it still know that the small one is the dog?",
-            ("Yes, as before", "Less well"),
-            1,
+            ("Less well", "Yes, as before"),
+            0,
             "Less well. It can still look at who is there, but which of them stood after small nobody has told it.",
         ),
         "layer",
@@ -88,8 +88,8 @@ AGREEMENT = (
         "Now leave the model only one layer. One thing is taken away, nothing else.",
         Question(
             "Will it still find the subject?",
-            ("No, this needs two layers", "Yes, one look back is enough"),
-            1,
+            ("Yes, one look back is enough", "No, this needs two layers"),
+            0,
             "Yes, or nearly: the subject can be told by its own look, so one layer can do most of it. Not all that "
             "looks clever is deep.",
         ),
@@ -137,8 +137,8 @@ ESSAY = (
         "Now take the positions away and train again.",
         Question(
             "Will it still learn the text by heart?",
-            ("No", "Yes, nearly as well"),
-            1,
+            ("Yes, nearly as well", "No"),
+            0,
             "Yes, nearly. Which words stand before says almost everything in a text that is known by heart.",
         ),
         "positions",
