@@ -35,6 +35,7 @@ def at_step(page: Page, number: int, name: str = "echo") -> None:
 
 
 def press(page: Page, button: str) -> None:
+    page.locator(f"{CARD} {button}").wait_for()
     tab_to(page, f"{CARD} {button}")
     page.keyboard.press("Enter")
 
@@ -207,6 +208,7 @@ def test_a_teacher_changes_a_lesson_and_its_floor_and_promise_go_with_it(page: P
     assert settled.finding is not None
     expect(page.locator("#lesson-notes")).to_contain_text(f"Best possible {settled.history.references.floor:.2f}")
     # A reload finds the changed lesson again, with what was typed.
+    page.wait_for_selector("#head .main-svg", timeout=LONG)
     page.reload()
     page.wait_for_selector("#loss-curve .main-svg")
     expect(page.locator("#text textarea")).to_have_value(changed.text)
@@ -269,6 +271,7 @@ def test_a_hidden_mistake_is_found_by_its_symptom(page: Page, server: Served) ->
     run = finished(page, server)
     assert server.runs.progress(run).settings.breaks == ("vocabulary",)
     # The page does not tell what is wrong; the prompt is shown as it was written, and the answer is not.
+    page.wait_for_selector("#head .main-svg", timeout=LONG)  # Else the reload cuts off what is on its way.
     page.reload()
     page.wait_for_selector("#loss-curve .main-svg")
     wait_status(page, "Finished")

@@ -24,10 +24,9 @@ class Guiding:
     def __init__(self, page: Page) -> None:
         self._page = page
 
-    def offer(self, kept: Any, lesson: str) -> list[Update]:
-        """For the lesson that is picked: the button that opens its guide. A guide to another lesson closes."""
-        place = placed(kept)
-        return [lesson_words.guide_offer(place, lesson), gr.skip() if place.lesson == lesson else []]
+    def offer(self, kept: Any, lesson: str) -> Update:
+        """For the lesson that is picked: the button that opens its guide."""
+        return lesson_words.guide_offer(placed(kept), lesson)
 
     def open(self, kept: Any, lesson: str, run: str) -> list[Update]:
         """Start the guide of the lesson that is picked, or go on where it was left."""

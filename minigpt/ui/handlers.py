@@ -58,7 +58,9 @@ class Page:
         fields = door.preset_fields(preset, lesson)
         if lesson not in LESSONS:
             fields = fields._replace(tokenizer=gr.skip())
-        return [text, {}, words.look_for(lesson), preset, *fields, "", *self._unexplored()]
+        # The guide that is open would speak of what is not there any more.
+        guide: list[Update] = []
+        return [text, {}, words.look_for(lesson), preset, *fields, "", guide, *self._unexplored()]
 
     def pick_preset(self, preset: str, lesson: str) -> list[Update]:
         """Another size, with the steps it needs; how the text is split and what is broken stays."""
@@ -75,13 +77,13 @@ class Page:
         A lesson's own model belongs to its text: an own text gets the usual one, unless the settings were touched.
         """
         if not text or door.lesson_of(text, lesson, drawn_with) in LESSONS:
-            return [gr.skip()] * (5 + len(fields))
+            return [gr.skip()] * (6 + len(fields))
         kept: list[Update] = [gr.skip()] * (1 + len(fields))
         asked = door.Fields(*fields)
         if lesson in LESSONS and asked == door.preset_fields(door.SIZE_OF_LESSON, lesson):
             preset = next(iter(PRESETS))
             kept = [preset, *door.preset_fields(preset)._replace(tokenizer=gr.skip())]
-        return [door.OWN_TEXT, text, words.look_for(door.OWN_TEXT), gr.update(value="Clear"), *kept]
+        return [door.OWN_TEXT, text, words.look_for(door.OWN_TEXT), gr.update(value="Clear"), [], *kept]
 
     def show_knobs(self, lesson: str, drawn_with: Settings) -> list[Update]:
         """The settings of a lesson's text, in as many fields as it needs."""

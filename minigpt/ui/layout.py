@@ -256,10 +256,13 @@ class Wires:
 def _wire_text(page: Page, wires: Wires) -> None:
     fields = ("preset", *FIELD_NAMES)
     picked = ("text", "drawn_with", "look_for", *fields)
-    fresh = ("run", "explored", "selection", "explore_title")
+    fresh = ("run", "guide", "explored", "selection", "explore_title")
     wires.on("input lesson", page.pick_lesson, "lesson own", (*picked, *fresh))
     wires.on("input preset", page.pick_preset, "preset lesson", FIELD_NAMES)
-    known, own = ("text", "lesson", "drawn_with", *FIELD_NAMES), ("lesson", "own", "look_for", "clear", *fields)
+    known, own = (
+        ("text", "lesson", "drawn_with", *FIELD_NAMES),
+        ("lesson", "own", "look_for", "clear", "guide", *fields),
+    )
     wires.on("change text", page.own_text, known, own, trigger_mode="always_last")
     knobs = ("knobs", *KNOB_NAMES, "change_message")
     wires.on("change lesson drawn_with", page.show_knobs, "lesson drawn_with", knobs, trigger_mode="always_last")
@@ -314,9 +317,8 @@ def _wire_exploring(page: Page, wires: Wires) -> None:
 
 
 def _wire_guide(guiding: Guiding, wires: Wires, blocks: gr.Blocks) -> None:
-    offered = {"inputs": "place lesson", "outputs": "guide_offer guide"}
-    wires.on("change lesson", guiding.offer, **offered)
-    blocks.load(guiding.offer, wires.named("place lesson"), wires.named("guide_offer guide"), **QUIET)
+    wires.on("change lesson", guiding.offer, "place lesson", "guide_offer", trigger_mode="always_last")
+    blocks.load(guiding.offer, wires.named("place lesson"), wires.named("guide_offer"), **QUIET)
     wires.on("select guide_offer", guiding.open, "place lesson run", GUIDE_NAMES)
     wires.on("select guide", guiding.press, "place run", GUIDE_NAMES)
     wires.on("change arrived", guiding.refresh, "place arrived guide", "guide")
