@@ -4,7 +4,7 @@ import re
 import time
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, TimeoutError, expect
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 LONG = 60_000  # ms; a loaded machine is slow, and a test must say so only when something is wrong
@@ -50,6 +50,10 @@ def set_number(page: Page, field: str, value: float) -> None:
 def settings(page: Page, **fields: float) -> None:
     """Open the settings and fill some; waits until the page has taken them in."""
     page.click("#settings > button")
+    try:
+        page.locator("#steps input").wait_for(timeout=4000)
+    except TimeoutError:  # An answer that was on its way has closed it again.
+        page.click("#settings > button")
     for field, value in fields.items():
         set_number(page, field, value)
     if "steps" in fields:
