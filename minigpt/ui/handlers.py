@@ -48,11 +48,12 @@ class Page:
 
     # ---- panel 1: the text ----
 
-    def pick_lesson(self, lesson: str, own: str) -> list[Update]:
+    def pick_lesson(self, lesson: str, own: str, request: gr.Request) -> list[Update]:
         """Another lesson: its text, its model, its way to split it. One's own text is kept for the way back.
 
         The page lets go of the run it shows, which goes on: the way back to it is the browser's.
         """
+        self._following.pop(request.session_hash or "", None)
         preset = door.SIZE_OF_LESSON if lesson in LESSONS else next(iter(PRESETS))
         text = LESSONS[lesson].text if lesson in LESSONS else own
         fields = door.preset_fields(preset, lesson)
@@ -215,9 +216,10 @@ class Page:
     async def follow(self, run: str, request: gr.Request) -> AsyncIterator[list[Update]]:
         """Show a run for as long as the page is open and follows it: one list of updates for each change."""
         session, mine = request.session_hash or "", object()
-        self._following[session] = mine
+        if run:
+            self._following[session] = mine
         version, looks = -1, 0
-        if not run:
+        if not run and session not in self._following:
             # What a plan shows, `describe` has drawn; what only a run has goes.
             drawn = gr.skip()
             yield [drawn, *buttons(None), drawn, [], drawn, drawn, [], words.empty(words.NOTHING_TO_EXPLORE), ""]
