@@ -235,6 +235,12 @@ def preset_fields(preset: str, lesson: str = "") -> Fields:
     return own._replace(steps=steps, **{name: getattr(fields, name) for name in ("layers", "heads", "width", "mlp")})
 
 
+def usual(lesson: str) -> tuple[str, Fields]:
+    """The size to begin with and its fields: the lesson's own, or the first preset for one's own text."""
+    preset = SIZE_OF_LESSON if lesson in LESSONS else next(iter(PRESETS))
+    return preset, preset_fields(preset, lesson)
+
+
 def size_name(preset: str, fields: Fields, lesson: str = "") -> str:
     """The preset's name while the model still has its shape, else "own size"."""
     shape = slice(Fields._fields.index("layers"), Fields._fields.index("steps"))

@@ -11,11 +11,11 @@ from minigpt.corpora import Settings
 from minigpt.runs import Progress
 from minigpt.ui import door, lesson_words
 from minigpt.ui.guides import GUIDES, Place, placed
-from minigpt.ui.handlers import N_EXPLORE, N_LOOK, Page, Update
+from minigpt.ui.handlers import N_EXPLORE, Page, Update
 
 # How many components `press` and `act` speak to; the layout lists them in the same order.
 N_GUIDE = 4
-N_ACT = 1 + 2 + N_LOOK + N_EXPLORE
+N_ACT = 1 + 2 + N_EXPLORE
 
 
 class Guiding:
@@ -67,14 +67,14 @@ class Guiding:
         nothing: list[Update] = [gr.skip()] * N_ACT
         if verb == "show":
             prompt, *explored = self._page.show_promise(run, *sampling)
-            return [prompt, *nothing[: N_LOOK + 2], *explored]
+            return [prompt, *nothing[:2], *explored]
         if verb != "train":
             return nothing
         planned = door.Fields(*fields)._replace(breaks=[BREAKS[name].title for name in names if name in BREAKS])
         started = self._page.begin(text, lesson, drawn_with, planned, None)
-        *running, explored, selection, title = started
+        running, message, explored, selection, title = started
         shown: list[Update] = [gr.skip()] * (N_EXPLORE - 3)
-        return [gr.skip(), *running, *shown, selection, explored, title]
+        return [gr.skip(), running, message, *shown, selection, explored, title]
 
     def _guided(self, place: Place, run: str) -> list[Update]:
         kept = [place.lesson, place.step, place.answer]

@@ -9,7 +9,6 @@ from typing import Any
 import gradio as gr
 
 from minigpt import figures
-from minigpt.config import PRESETS
 from minigpt.corpora import LESSONS, Settings
 from minigpt.runs import ACTIVE, Runs, RunSettings, UnknownRun, warm_up, work
 from minigpt.ui import door, lesson_words, words
@@ -22,6 +21,10 @@ LOOK_SECONDS = 0.1
 HEARTBEAT_LOOKS = 200
 
 Update = Any
+
+# What pressing Train or Step changes at once when the run at hand goes on: no message stays.
+GOES_ON: list[Update] = [gr.skip(), [], gr.skip(), gr.skip(), gr.skip()]
+NO_REFUSAL = ("", "")
 
 
 class Page:
@@ -54,9 +57,8 @@ class Page:
         The page lets go of the run it shows, which goes on: the way back to it is the browser's.
         """
         self._following.pop(request.session_hash or "", None)
-        preset = door.SIZE_OF_LESSON if lesson in LESSONS else next(iter(PRESETS))
         text = LESSONS[lesson].text if lesson in LESSONS else own
-        fields = door.preset_fields(preset, lesson)
+        preset, fields = door.usual(lesson)
         if lesson not in LESSONS:
             fields = fields._replace(tokenizer=gr.skip())
         # The guide that is open would speak of what is not there any more.
@@ -72,19 +74,26 @@ class Page:
         """Only pieces let one choose how many different ones there are."""
         return gr.update(visible=tokenizer == "pieces")
 
-    def own_text(self, text: str, lesson: str, drawn_with: Settings, *fields: Any) -> list[Update]:
-        """A text that is no lesson's is one's own, however it came into the box, and is kept for the way back.
+    def own_text(self, text: str, cleared: str, lesson: str, drawn_with: Settings, *fields: Any) -> list[Update]:
+        """Whose text is in the box: a text that is no lesson's is one's own, and is kept for the way back.
 
-        A lesson's own model belongs to its text: an own text gets the usual one, unless the settings were touched.
+        A lesson's own model belongs to its text: another text gets the usual one, unless the settings were touched.
+        Where this answer came after another lesson was picked, the one about that lesson's text puts all back.
         """
+        clear = gr.update(value="Undo" if cleared and not text else "Clear")
         if not text or door.lesson_of(text, lesson, drawn_with) in LESSONS:
-            return [gr.skip()] * (6 + len(fields))
+            return [clear, *[gr.skip()] * (5 + len(fields))]
+        known = () if lesson in LESSONS else (name for name in LESSONS if door.lesson_of(text, name, {}) == name)
+        owner = next(iter(known), door.OWN_TEXT)
+        asked, (_, usual) = door.Fields(*fields), door.usual(lesson)
+        if lesson not in LESSONS:
+            usual = usual._replace(tokenizer=asked.tokenizer)
         kept: list[Update] = [gr.skip()] * (1 + len(fields))
-        asked = door.Fields(*fields)
-        if lesson in LESSONS and asked == door.preset_fields(door.SIZE_OF_LESSON, lesson):
-            preset = next(iter(PRESETS))
-            kept = [preset, *door.preset_fields(preset)._replace(tokenizer=gr.skip())]
-        return [door.OWN_TEXT, text, words.look_for(door.OWN_TEXT), gr.update(value="Clear"), [], *kept]
+        if owner != lesson and asked == usual:
+            size, own_fields = door.usual(owner)
+            kept = [size, *own_fields._replace(tokenizer=gr.skip())]
+        own = gr.skip() if owner in LESSONS else text
+        return [clear, owner, own, words.look_for(owner), [], *kept]
 
     def show_knobs(self, lesson: str, drawn_with: Settings) -> list[Update]:
         """The settings of a lesson's text, in as many fields as it needs."""
@@ -107,36 +116,51 @@ class Page:
     def clear_text(self, text: str, cleared: str) -> list[Update]:
         """Empties the box; a second press brings the text back."""
         if text:
-            return ["", text, gr.update(value="Undo"), door.OWN_TEXT, words.look_for(door.OWN_TEXT)]
-        return [cleared, "", gr.update(value="Clear"), door.OWN_TEXT, words.look_for(door.OWN_TEXT)]
+            return ["", text, door.OWN_TEXT, words.look_for(door.OWN_TEXT)]
+        return [cleared, "", door.OWN_TEXT, words.look_for(door.OWN_TEXT)]
 
-    def open_file(self, path: str) -> list[Update]:
-        """The text of a file, or the reason why it has none; then the text at hand stays."""
+    def open_file(self, path: str, at_hand: str) -> list[Update]:
+        """The text of a file, or the reason why it has none; then the text at hand stays, and `describe` says why."""
         text, error = door.shown(door.file_text, path)
         if error:
-            return [gr.skip(), gr.skip(), gr.skip(), gr.skip(), words.message(error, "err")]
-        return [text, door.OWN_TEXT, text, words.look_for(door.OWN_TEXT), []]
+            return [*[gr.skip()] * 4, (at_hand, error)]
+        return [text, door.OWN_TEXT, text, words.look_for(door.OWN_TEXT), NO_REFUSAL]
 
     def describe(
-        self, text: str, run: str, lesson: str, drawn_with: Settings, prompt: str, examples: list[str], *fields: Any
+        self,
+        request: gr.Request,
+        text: str,
+        run: str,
+        lesson: str,
+        drawn_with: Settings,
+        refused: tuple[str, str],
+        prompt: str,
+        examples: list[str],
+        *fields: Any,
     ) -> list[Update]:
-        """What the text holds, and what pressing Train would do with it."""
+        """What the text holds, and what pressing Train would do with it.
+
+        refused: a text and why a file could not take its place, which is said while that text is at hand.
+        """
         asked, lesson = door.Fields(*fields), door.lesson_of(text, lesson, drawn_with)
         title = words.title("1", "Text", fold=True)
-        shape = curve = status = notes = gr.skip()
+        planned: list[Update] = [gr.skip()] * 4
         settings, settings_error = door.shown(door.settings_of, asked, lesson, drawn_with)
         told = words.message(settings_error, "err")
+        refusal = words.message(refused[1], "err") if refused[1] and refused[0] == text else []
         try:
             reading = door.read(door.text_of(text), door.KINDS[asked.tokenizer], asked.pieces)
         except ValueError as error:
-            problem = words.message(str(error), "err" if text else "note")
-            return [title, [], [], problem, told, shape, curve, status, notes, *[gr.skip()] * 3]
+            problem = refusal or words.message(str(error), "err" if text else "note")
+            return [title, [], [], problem, told, *planned, *[gr.skip()] * 3]
         if settings and not run:
             plan = door.plan(reading, settings)
-            shape = words.title("2", "Train", words.shape(plan.config, plan.n_params))
-            curve = figures.loss_curve(plan.history)
-            status = words.not_trained(self.seconds(plan, settings))
-            notes = lesson_words.floor_note(settings, plan.history)
+            planned = [
+                words.title("2", "Train", words.shape(plan.config, plan.n_params)),
+                figures.loss_curve(plan.history),
+                words.not_trained(self.seconds(plan, settings)),
+                lesson_words.floor_note(settings, plan.history),
+            ]
         ids = reading.ids.tolist()
         tokens = (reading.tokenizer.token(index) for index in ids)
         picks = list(LESSONS[lesson].prompts if lesson in LESSONS else door.prompts_from(reading))
@@ -145,12 +169,9 @@ class Page:
             words.title("1", "Text", words.plural(len(ids), "token"), fold=True),
             words.facts(reading.text, reading.tokenizer, len(ids)),
             words.preview(tokens),
-            [],
+            refusal,
             told,
-            shape,
-            curve,
-            status,
-            notes,
+            *([gr.skip()] * len(planned) if self._follows(request) else planned),
             words.examples(picks),
             picks,
             picks[0] if stale else gr.skip(),
@@ -170,32 +191,32 @@ class Page:
             if self.speed:
                 break
             await asyncio.sleep(LOOK_SECONDS)
-        followed = dict(request.query_params).get("run") or (request.session_hash or "") in self._following
+        followed = dict(request.query_params).get("run") or self._follows(request)
         return gr.skip() if followed else words.not_trained(self.seconds(plan, settings))
 
     # ---- panel 2: training ----
 
     def train(self, run: str, text: str, lesson: str, drawn_with: Settings, *fields: Any) -> list[Update]:
-        """Start a run, or go on with one that is paused."""
-        if run and self._status(run) == "paused":
+        """Start a run, or go on with one that is paused; one that is on its way already goes on."""
+        status = self._status(run)
+        if status == "paused":
             self.runs.resume(run)
-            return [run, [], *self.look(run), *[gr.skip()] * 3]
-        return self.begin(text, lesson, drawn_with, fields, None)
+        return GOES_ON if status in (*ACTIVE, "paused") else self.begin(text, lesson, drawn_with, fields, None)
 
     def step(self, run: str, text: str, lesson: str, drawn_with: Settings, *fields: Any) -> list[Update]:
         """One step, of the run at hand or of a new one."""
-        if run and self._status(run) is not None:
-            self.runs.step(run)
-            return [run, [], *self.look(run), *[gr.skip()] * 3]
-        return self.begin(text, lesson, drawn_with, fields, 1)
+        if self._status(run) is None:
+            return self.begin(text, lesson, drawn_with, fields, 1)
+        self.runs.step(run)
+        return GOES_ON
 
-    def pause(self, run: str) -> list[Update]:
+    def pause(self, run: str) -> None:
         """Rest; nothing is lost."""
-        return self._steer(self.runs.pause, run)
+        door.shown(self.runs.pause, run)
 
-    def stop(self, run: str) -> list[Update]:
+    def stop(self, run: str) -> None:
         """Rest for good."""
-        return self._steer(self.runs.stop, run)
+        door.shown(self.runs.stop, run)
 
     def look(self, run: str) -> list[Update]:
         """Everything on the page that shows a run, as the run stands now."""
@@ -214,7 +235,10 @@ class Page:
         ]
 
     async def follow(self, run: str, request: gr.Request) -> AsyncIterator[list[Update]]:
-        """Show a run for as long as the page is open and follows it: one list of updates for each change."""
+        """Show a run for as long as the page is open and follows it: one list of updates for each change.
+
+        Nothing else shows a run: the answer of a button could arrive after news that it does not know of.
+        """
         session, mine = request.session_hash or "", object()
         if run:
             self._following[session] = mine
@@ -234,6 +258,9 @@ class Page:
             elif (looks := looks + 1) % HEARTBEAT_LOOKS == 0:
                 yield [gr.skip()] * N_LOOK
             await asyncio.sleep(LOOK_SECONDS)
+
+    def _follows(self, request: gr.Request) -> bool:
+        return (request.session_hash or "") in self._following
 
     def leave(self, request: gr.Request) -> None:
         """A page was closed; its run goes on."""
@@ -266,12 +293,8 @@ class Page:
         return next(iter(door.prompts_from(reading)), gr.skip()) if reading else gr.skip()
 
     def _status(self, run: str) -> str | None:
-        progress, _ = door.shown(self.runs.progress, run)
+        progress = door.shown(self.runs.progress, run)[0] if run else None
         return progress.status if progress else None
-
-    def _steer(self, verb: Any, run: str) -> list[Update]:
-        _, error = door.shown(verb, run)
-        return [gr.skip()] * N_LOOK if error else self.look(run)
 
     def begin(
         self, text: str, lesson: str, drawn_with: Settings, fields: tuple[Any, ...], steps: int | None
@@ -284,8 +307,8 @@ class Page:
         if settings:
             run, error = door.shown(lambda: self.runs.start(door.text_of(text), settings, steps))
         if run is None:
-            return [gr.skip(), words.message(error, "err"), *[gr.skip()] * (N_LOOK + 3)]
-        return [run, [], *self.look(run), *self._unexplored()]
+            return [gr.skip(), words.message(error, "err"), *[gr.skip()] * 3]
+        return [run, [], *self._unexplored()]
 
     def _unexplored(self) -> list[Update]:
         """What panel 3 shows is of an earlier model: it goes."""

@@ -14,7 +14,7 @@ from minigpt.ui.explorer import Selection
 from minigpt.ui.fragment import Fragment, h
 from minigpt.ui.guides import Place
 from minigpt.ui.guiding import N_ACT, N_GUIDE, Guiding
-from minigpt.ui.handlers import N_EXPLORE, N_LOOK, N_OPEN, Page
+from minigpt.ui.handlers import N_EXPLORE, N_LOOK, N_OPEN, NO_REFUSAL, Page
 from minigpt.ui.view import PlotlyView
 
 FIRST_LESSON = "stories"
@@ -85,6 +85,7 @@ def _text_panel() -> Parts:
         parts["drawn_with"] = gr.State({})
         parts["own"] = gr.State("")
         parts["cleared"] = gr.State("")
+        parts["refused"] = gr.State(NO_REFUSAL)
     return parts
 
 
@@ -224,7 +225,7 @@ OPEN_NAMES = ("run", "lesson", "drawn_with", "text", "own", "look_for", *FIELD_N
 DESCRIBE_NAMES = ("text_title", "facts", "preview", "text_message", "settings_message", "train_title", "curve",
                   "status", "lesson_notes", "examples", "prompts", "prompt")  # fmt: skip
 GUIDE_NAMES = ("guide", "place", "guide_offer", "pending")
-ACT_NAMES = ("prompt", "run", "train_message", *LOOK_NAMES, *EXPLORE_NAMES)
+ACT_NAMES = ("prompt", "run", "train_message", *EXPLORE_NAMES)
 assert (len(LOOK_NAMES), len(EXPLORE_NAMES), len(OPEN_NAMES)) == (N_LOOK, N_EXPLORE, N_OPEN)
 assert (len(GUIDE_NAMES), len(ACT_NAMES)) == (N_GUIDE, N_ACT)
 
@@ -260,8 +261,8 @@ def _wire_text(page: Page, wires: Wires) -> None:
     wires.on("input lesson", page.pick_lesson, "lesson own", (*picked, *fresh))
     wires.on("input preset", page.pick_preset, "preset lesson", FIELD_NAMES)
     known, own = (
-        ("text", "lesson", "drawn_with", *FIELD_NAMES),
-        ("lesson", "own", "look_for", "clear", "guide", *fields),
+        ("text", "cleared", "lesson", "drawn_with", *FIELD_NAMES),
+        ("clear", "lesson", "own", "look_for", "guide", *fields),
     )
     wires.on("change text", page.own_text, known, own, trigger_mode="always_last")
     knobs = ("knobs", *KNOB_NAMES, "change_message")
@@ -269,15 +270,15 @@ def _wire_text(page: Page, wires: Wires) -> None:
     drawn = ("text", "drawn_with", "change_message")
     wires.on("click draw_anew", page.draw_anew, ("lesson", *KNOB_NAMES), drawn)
     wires.on(("submit", *KNOB_NAMES), page.draw_anew, ("lesson", *KNOB_NAMES), drawn)
-    wires.on("click clear", page.clear_text, "text cleared", "text cleared clear lesson look_for")
-    wires.on("upload open_file", page.open_file, "open_file", "text lesson own look_for text_message")
+    wires.on("click clear", page.clear_text, "text cleared", "text cleared lesson look_for")
+    wires.on("upload open_file", page.open_file, "open_file text", "text lesson own look_for refused")
     wires.on("change tokenizer", page.pick_tokenizer, "tokenizer", "pieces")
     named = ("preset", "lesson", *FIELD_NAMES)
     wires.on(("change", *named), page.name_settings, named, "settings", trigger_mode="always_last")
     wires.on(
-        ("change", "text", *FIELD_NAMES),
+        ("change", "text", "refused", *FIELD_NAMES),
         page.describe,
-        ("text", "run", "lesson", "drawn_with", "prompt", "prompts", *FIELD_NAMES),
+        ("text", "run", "lesson", "drawn_with", "refused", "prompt", "prompts", *FIELD_NAMES),
         DESCRIBE_NAMES,
         trigger_mode="always_last",
     )
@@ -285,12 +286,12 @@ def _wire_text(page: Page, wires: Wires) -> None:
 
 def _wire_training(page: Page, wires: Wires, blocks: gr.Blocks) -> None:
     asked = ("text", "lesson", "drawn_with", *FIELD_NAMES)
-    started = ("run", "train_message", *LOOK_NAMES, "explored", "selection", "explore_title")
+    started = ("run", "train_message", "explored", "selection", "explore_title")
     wires.on("click train", page.train, ("run", *asked), started, concurrency_limit=4)
     wires.on("click step", page.step, ("run", *asked), started, concurrency_limit=4)
     # Buttons that steer must not wait behind work.
-    wires.on("click pause", page.pause, "run", LOOK_NAMES, queue=False)
-    wires.on("click stop", page.stop, "run", LOOK_NAMES, queue=False)
+    wires.on("click pause", page.pause, "run", (), queue=False)
+    wires.on("click stop", page.stop, "run", (), queue=False)
     follow = {"js": "(run) => [window.mgFollow(run)]", "concurrency_limit": None, "trigger_mode": "multiple"}
     wires.on("change run", page.follow, "run", LOOK_NAMES, **follow)
     blocks.load(page.open_page, None, wires.named(OPEN_NAMES), **QUIET)

@@ -1,0 +1,123 @@
+"""An answer that arrives late never shows what is not so any more: each part of the page has one handler to tell it."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import pytest
+from gate import SETTINGS, TEXT, Gate
+
+from minigpt.corpora import LESSONS
+from minigpt.runs import Runs
+from minigpt.ui import door
+from minigpt.ui.handlers import NO_REFUSAL, Page
+from minigpt.ui.layout import DESCRIBE_NAMES, FIRST_LESSON, LOOK_NAMES, build
+
+SOMEBODY: Any = SimpleNamespace(session_hash="somebody", query_params={})
+
+
+@pytest.fixture
+def page(tmp_path) -> Page:
+    gate = Gate()
+    return Page(Runs(tmp_path, lambda: gate, n_workers=1))
+
+
+def skipped(update: Any) -> bool:
+    return update == gr.skip()
+
+
+def described(page: Page, text: str, run: str = "", refused: tuple[str, str] = NO_REFUSAL) -> dict[str, Any]:
+    _, fields = door.usual("own")
+    answer = page.describe(SOMEBODY, text, run, "own", {}, refused, "", [], *fields)
+    return dict(zip(DESCRIBE_NAMES, answer, strict=True))
+
+
+def test_only_the_stream_of_a_run_shows_it(page):
+    """Else the answer to Pause, made while a step was on its way, could arrive after that step and hide it."""
+    blocks = build(page)
+    parts = {block.elem_id: block for block in blocks.blocks.values() if getattr(block, "elem_id", None)}
+    shows_a_run = {parts[name]._id for name in ("status", "loss-curve", "run-message", "sample", "train", "pause")}
+    tellers = {
+        function.name
+        for function in blocks.fns.values()
+        if shows_a_run & {output._id for output in function.outputs} and function.name is not None
+    }
+    # `describe` and `estimate` tell of a plan, and are silent where a run is followed: see below.
+    assert {name.rstrip("_0123456789") for name in tellers} == {"follow", "describe", "estimate"}
+    assert len(LOOK_NAMES) == 12
+
+
+def test_a_plan_that_is_ready_after_the_run_began_is_not_shown(page):
+    assert not skipped(described(page, TEXT)["status"])
+    page._following["somebody"] = object()
+    late = described(page, TEXT)
+    assert all(skipped(late[name]) for name in ("train_title", "curve", "status", "lesson_notes"))
+    assert not skipped(late["facts"])
+
+
+def test_a_second_press_of_train_starts_no_second_run(page):
+    _, fields = door.usual("own")
+    fields = fields._replace(steps=3)
+    run, *_ = page.train("", TEXT, "own", {}, *fields)
+    assert page.runs.progress(run).status == "training"
+    again, *_ = page.train(run, TEXT, "own", {}, *fields)
+    assert skipped(again)
+    assert len(page.runs._runs) == 1
+
+
+def test_an_answer_about_the_text_before_is_put_right_by_the_next_one(page):
+    # Markov was picked while the answer about one's own text, which says "own" with its usual model, was on its way.
+    _, usual = door.usual("own")
+    text = LESSONS["markov"].text
+    clear, lesson, own, _, guide, *kept = page.own_text(text, "", "own", {}, *usual)
+    assert (lesson, guide, clear["value"]) == ("markov", [], "Clear")
+    assert skipped(own)
+    size, fields = door.usual("markov")
+    assert kept == [size, *fields._replace(tokenizer=gr.skip())]
+    # Settings that somebody touched stay, and so does a lesson that is right.
+    _, lesson, _, _, _, *kept = page.own_text(text, "", "own", {}, *usual._replace(steps=7))
+    assert lesson == "markov"
+    assert all(map(skipped, kept))
+    assert all(map(skipped, page.own_text(text, "", "markov", {}, *fields)[1:]))
+
+
+def test_ones_own_text_takes_the_place_of_a_lesson(page):
+    _, fields = door.usual(FIRST_LESSON)
+    _, lesson, own, _, _, *kept = page.own_text("mine is the ball", "", FIRST_LESSON, {}, *fields)
+    size, usual = door.usual("own")
+    assert (lesson, own) == ("own", "mine is the ball")
+    assert kept == [size, *usual._replace(tokenizer=gr.skip())]
+    # Once it is one's own, more typing changes no setting back.
+    assert all(map(skipped, page.own_text("mine is the balls", "", "own", {}, *usual)[5:]))
+
+
+@pytest.mark.parametrize(("text", "cleared", "label"), [("", "before", "Undo"), ("", "", "Clear"), ("a", "b", "Clear")])
+def test_clear_is_undo_only_over_an_empty_box(page, text, cleared, label):
+    assert page.own_text(text, cleared, "own", {}, *door.usual("own")[1])[0]["value"] == label
+
+
+def test_a_file_that_was_refused_is_spoken_of_while_the_text_at_hand_stays(page, tmp_path):
+    picture = tmp_path / "a.png"
+    picture.write_bytes(bytes(range(256)) * 9)
+    *rest, refused = page.open_file(str(picture), TEXT)
+    assert all(map(skipped, rest))
+    said = described(page, TEXT, refused=refused)["text_message"]
+    assert "is not a text file" in str(said)
+    assert described(page, TEXT + "more", refused=refused)["text_message"] == []
+    *_, refused = page.open_file(str(picture), "")
+    assert "is not a text file" in str(described(page, "", refused=refused)["text_message"])
+    assert "There is no text" in str(described(page, "")["text_message"])
+    mine = tmp_path / "mine.txt"
+    mine.write_text(TEXT)
+    assert page.open_file(str(mine), "")[-1] == NO_REFUSAL
+
+
+def test_pause_and_stop_rest_a_run_and_forgive_one_that_is_gone(page):
+    run = page.runs.start(TEXT, replace(SETTINGS))
+    assert page.pause(run) is None
+    assert page.runs.progress(run).status == "paused"
+    page.stop(run)
+    assert page.runs.progress(run).status == "stopped"
+    page.pause("gone")
+    page.stop("")
