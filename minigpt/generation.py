@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from minigpt.config import SamplingConfig
-from minigpt.model import Transformer
+from minigpt.decoder import Decoder, decodable
+from minigpt.model import LayerCache, Transformer
 from minigpt.tokenizer import Tokenizer
 
 N_CANDIDATES = 10
@@ -34,22 +36,25 @@ class GeneratedToken:
     slid: bool
 
 
-def choose(logits: Float[Tensor, " d_vocab"], sampling: SamplingConfig, rng: torch.Generator) -> int:
+def choose(logits: Float[np.ndarray, " d_vocab"], sampling: SamplingConfig, rng: np.random.Generator) -> int:
     """The next id under temperature, then top-k, then top-p (Holtzman et al., 2020)."""
     if sampling.temperature == 0:
         return int(logits.argmax())
-    # From the best one down and in double, so that no temperature above 0, however small, divides into infinity.
-    logits = (logits - logits.max()).double() / sampling.temperature
-    if sampling.top_k is not None and sampling.top_k < len(logits):
-        logits = logits.masked_fill(logits < logits.topk(sampling.top_k).values[-1], -torch.inf)
-    probabilities = logits.softmax(dim=-1)
+    # From the best one down and in double, so that no temperature above 0, however small, divides into a number.
+    with np.errstate(over="ignore"):
+        falls = (logits.astype(np.float64) - logits.max()) / sampling.temperature
+    if sampling.top_k is not None and sampling.top_k < len(falls):
+        falls[falls < np.partition(falls, -sampling.top_k)[-sampling.top_k]] = -np.inf
+    weights = np.exp(falls)
     if sampling.top_p is not None:
-        ordered, order = probabilities.sort(descending=True)
+        order = np.argsort(-weights, kind="stable")
         # A token stays while what stands before it is under p; the first always stays.
-        dropped = ordered.cumsum(dim=-1) - ordered >= sampling.top_p
+        before = np.cumsum(weights[order]) - weights[order]
+        dropped = before >= sampling.top_p * weights.sum()
         dropped[0] = False
-        probabilities[order[dropped]] = 0
-    return int(torch.multinomial(probabilities, 1, generator=rng))
+        weights[order[dropped]] = 0
+    reached = weights.cumsum()
+    return int(np.searchsorted(reached, rng.random() * reached[-1], side="right"))
 
 
 class _TextSoFar:
@@ -75,7 +80,7 @@ class _TextSoFar:
 
 def generate_ids(
     model: Transformer, ids: Int[Tensor, " seq"], sampling: SamplingConfig, stop: int | None = None
-) -> Iterator[tuple[int, Float[Tensor, " d_vocab"], bool]]:
+) -> Iterator[tuple[int, Float[np.ndarray, " d_vocab"], bool]]:
     """Yield each new id, the logits it was chosen from, and whether the window slid; after the id `stop` no more.
 
     Beyond n_ctx tokens the model sees the newest n_ctx; keys and values of a window that slides must be made anew,
@@ -83,23 +88,32 @@ def generate_ids(
     """
     model.eval()
     n_ctx = model.config.n_ctx
-    rng = torch.Generator().manual_seed(sampling.seed)
+    rng = np.random.default_rng(sampling.seed)
     window = ids.tolist()
-    cache = model.new_cache()
-    fresh = window[-n_ctx:]
+    plain, decoder, cache, fresh = decodable(model), None, model.new_cache(), window[-n_ctx:]
     for _ in range(sampling.max_new_tokens):
         slid = len(window) > n_ctx
-        if cache[0].length + len(fresh) > n_ctx or not model.config.causal:
-            cache, fresh = model.new_cache(), window[-n_ctx:]
-        # Here and not around the function: a decorator would have to know that it wraps a generator.
-        with torch.no_grad():
-            logits = model(torch.tensor([fresh], device=model.embed.weight.device), cache)[0, -1].cpu()
+        if len(window) > n_ctx or not model.config.causal:
+            decoder, cache, fresh = None, model.new_cache(), window[-n_ctx:]
+        if decoder:
+            logits = decoder.read(window[-1]).copy()
+        else:
+            logits = _read(model, fresh, cache)
+            if plain and len(window) < n_ctx:
+                decoder = Decoder(model, cache)
         index = choose(logits, sampling, rng)
         yield index, logits, slid
         if index == stop:
             return
         window.append(index)
         fresh = [index]
+
+
+@torch.no_grad()
+def _read(model: Transformer, ids: list[int], cache: list[LayerCache]) -> Float[np.ndarray, " d_vocab"]:
+    """Logits of the token after these ids, from one pass of the model; the cache grows by them."""
+    logits: np.ndarray = model(torch.tensor([ids], device=model.embed.weight.device), cache)[0, -1].cpu().numpy()
+    return logits
 
 
 def generate_tokens(
@@ -115,16 +129,18 @@ def generate_tokens(
     """
     text = _TextSoFar(tokenizer, ids.tolist())
     for count, (index, logits, slid) in enumerate(generate_ids(model, ids, sampling, stop), start=1):
-        probabilities = logits.softmax(dim=-1)
-        top = probabilities.topk(min(N_CANDIDATES, len(probabilities)))
-        candidates = zip(top.indices.tolist(), top.values.tolist(), strict=True)
+        probabilities = np.exp(logits - logits.max())
+        probabilities /= probabilities.sum()
+        best = np.argpartition(-probabilities, min(N_CANDIDATES, len(logits)) - 1)[:N_CANDIDATES]
+        best = best[np.argsort(-probabilities[best], kind="stable")]
+        candidates = zip(best.tolist(), probabilities[best].tolist(), strict=True)
         yield GeneratedToken(
             index=index,
             token=tokenizer.token(index),
             text=text.next(index, last=count == sampling.max_new_tokens),
             probability=float(probabilities[index]),
-            rank=int((probabilities > probabilities[index]).sum()) + 1,
+            rank=int(np.count_nonzero(probabilities > probabilities[index])) + 1,
             candidates=tuple((tokenizer.token(i), p) for i, p in candidates),
-            n_others=len(probabilities) - len(top.indices),
+            n_others=len(probabilities) - len(best),
             slid=slid,
         )

@@ -91,7 +91,11 @@ class LayerCache:
         self._kv[0, :, :, self.length : end] = k
         self._kv[1, :, :, self.length : end] = v
         self.length = end
-        return self._kv[0, :, :, :end], self._kv[1, :, :, :end]
+        return self.contents()
+
+    def contents(self) -> tuple[Float[Tensor, "batch head key d_head"], Float[Tensor, "batch head key d_head"]]:
+        """All keys and values so far."""
+        return self._kv[0, :, :, : self.length], self._kv[1, :, :, : self.length]
 
 
 class MultiHeadedAttention(nn.Module):

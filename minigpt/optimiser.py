@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable
+from concurrent.futures import Executor
 
 import torch
 from jaxtyping import Float
@@ -46,13 +47,21 @@ class Muon(torch.optim.Optimizer):
     Matrices of one shape are orthogonalised in one batch.
     """
 
-    def __init__(self, params: Iterable[dict[str, object]], lr: float, momentum: float = 0.95) -> None:
+    def __init__(
+        self,
+        params: Iterable[dict[str, object]],
+        lr: float,
+        momentum: float = 0.95,
+        helper: Executor | None = None,
+    ) -> None:
+        """`helper` takes half of the matrices, where there is one; the numbers stay the same."""
         super().__init__(params, {"lr": lr, "momentum": momentum, "parts": 1, "weight_decay": 0.0})
+        self._helper = helper
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Move every matrix by lr x sqrt(max(1, rows / columns)) along its orthogonalised Nesterov momentum."""
-        by_shape: dict[torch.Size, list[tuple[Tensor, Tensor, float]]] = defaultdict(list)
+        by_shape: dict[torch.Size, list[Move]] = defaultdict(list)
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is None:
@@ -65,17 +74,32 @@ class Muon(torch.optim.Optimizer):
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
                 for target, part in zip(parameter.chunk(group["parts"]), update.chunk(group["parts"]), strict=True):
                     by_shape[part.shape].append((target, part, group["lr"]))
-        for shape, members in by_shape.items():
-            moves = orthogonalise(torch.stack([part for _, part, _ in members]))
-            stretch = math.sqrt(max(1.0, shape[0] / shape[1]))
-            for (target, _, lr), move in zip(members, moves, strict=True):
-                target.sub_(move, alpha=lr * stretch)
+        halves = [[moves[start::2] for moves in by_shape.values() if moves[start::2]] for start in (0, 1)]
+        beside = self._helper.submit(_move, halves[1]) if self._helper else None
+        _move(halves[0])
+        if beside:
+            beside.result()
+        else:
+            _move(halves[1])
+
+
+Move = tuple[Tensor, Tensor, float]  # a matrix, its momentum, its learning rate
+
+
+@torch.no_grad()
+def _move(stacks: list[list[Move]]) -> None:
+    """Matrices of one shape in each stack: orthogonalise their momentum, and move them by it."""
+    for stack in stacks:
+        updates = orthogonalise(torch.stack([update for _, update, _ in stack]))
+        stretch = math.sqrt(max(1.0, updates.shape[1] / updates.shape[2]))
+        for (matrix, _, lr), update in zip(stack, updates, strict=True):
+            matrix.sub_(update, alpha=lr * stretch)
 
 
 class Optimisers:
     """The optimisers of one model behind one `step`, with a flat state of tensors that can be kept on disk."""
 
-    def __init__(self, model: nn.Module, training: TrainingConfig) -> None:
+    def __init__(self, model: nn.Module, training: TrainingConfig, helper: Executor | None = None) -> None:
         self.training = training
         matrices: list[dict[str, object]] = []
         rest = []
@@ -89,7 +113,7 @@ class Optimisers:
         self._all: dict[str, torch.optim.Optimizer] = {}
         if matrices:
             self._peaks["muon"] = peak
-            self._all["muon"] = Muon(matrices, lr=peak)
+            self._all["muon"] = Muon(matrices, lr=peak, helper=helper)
         self._peaks["adamw"] = peak / 3 if matrices else peak
         self._all["adamw"] = torch.optim.AdamW(
             rest, lr=self._peaks["adamw"], betas=(0.9, 0.99), weight_decay=decay, fused=True

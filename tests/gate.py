@@ -22,12 +22,14 @@ class Gate(Executor):
 
     def __init__(self) -> None:
         self.line: list[tuple[Future, Callable[[], object]]] = []
+        self.asked: list[tuple] = []
         self.closed = False
 
     def submit(self, function, /, *args):
         if self.closed:
             raise RuntimeError("cannot schedule new futures after shutdown")
         future = Future()
+        self.asked.append(args)
         self.line.append((future, lambda: function(*args)))
         return future
 

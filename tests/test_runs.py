@@ -56,6 +56,26 @@ def test_two_runs_take_turns(runs, gate):
     assert min(steps[-1]) >= 9
 
 
+def test_only_a_run_that_is_alone_takes_a_second_core(tmp_path, gate):
+    runs = Runs(tmp_path, lambda: gate, n_workers=2)
+    first = runs.start(TEXT, SETTINGS)
+    second = runs.start(TEXT, SETTINGS)
+    gate.let_through()
+    runs.pause(second)
+    gate.let_through()
+    gate.let_through()
+    # The first slice was out before anyone else came; the next ones share; the last ones are alone again.
+    taken = [(folder.name, threads) for folder, _, _, threads in gate.asked]
+    assert taken == [(first, 2), (second, 1), (first, 1), (first, 2)]
+    assert {threads for *_, threads in gate.asked} == {1, 2}
+
+
+def test_a_machine_of_one_core_has_no_second_one(runs, gate):
+    runs.start(TEXT, SETTINGS)
+    until(gate, lambda: len(gate.asked) > 3)
+    assert {threads for *_, threads in gate.asked} == {1}
+
+
 def test_each_change_raises_the_version(runs, gate):
     run_id = runs.start(TEXT, SETTINGS)
     versions = [runs.progress(run_id).version]

@@ -2,6 +2,7 @@
 
 import math
 import multiprocessing
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from minigpt.data import held_out, split
 from minigpt.markov import SYMBOLS, make_markov, make_transition, markov_log_probability
 from minigpt.model import Transformer
 from minigpt.optimiser import Optimisers
-from minigpt.training import TrainingState, advance, begin, cross_entropy, main_train, one_thread, train
+from minigpt.training import TrainingState, _Slice, advance, begin, cross_entropy, main_train, one_thread, train
 
 TEXT = "the dog saw the cat . the cat saw the old dog . the old dog ran to the old cat and the cat ran .\n" * 6
 SMALL = GPTConfig(n_ctx=16, d_model=16, n_heads=2, n_layers=2)
@@ -304,3 +305,29 @@ def test_a_softmax_of_a_softmax_can_never_be_a_low_loss():
     assert F.cross_entropy(certain, torch.tensor([7])) == pytest.approx(math.log(math.e + 49) - 1)
     trained = train(small_state(softmax_twice=True, steps=60))
     assert trained.history.validation[-1][1] > math.log(math.e + trained.config.d_vocab - 1) - 1
+
+
+@pytest.mark.parametrize("windows", ["anywhere", "single lines"])
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+def test_two_threads_give_the_same_bits_as_one(windows, batch_size):
+    start = of_lines(windows, batch_size=batch_size)
+    assert_same_bits(advance(start, 20), advance(start, 20, threads=2))
+
+
+@pytest.mark.parametrize("windows", ["anywhere", "single lines"])
+def test_the_gradient_of_two_halves_is_that_of_the_whole_batch(windows):
+    """Also where one half counts more targets than the other, and so must weigh more."""
+    inside = _Slice(of_lines(windows, batch_size=5), None)
+    inputs, targets = inside.batch(inside.rng)
+    loss = inside.learn(inputs, targets)
+    halved = [parameter.grad for parameter in inside.parameters]
+    whole = cross_entropy(inside.model, inputs, targets)
+    assert loss.item() == pytest.approx(whole.item(), abs=1e-5)
+    for half, expected in zip(halved, torch.autograd.grad(whole, inside.parameters), strict=True):
+        torch.testing.assert_close(half, expected, atol=1e-6, rtol=1e-4)
+
+
+def test_a_second_thread_is_gone_when_the_slice_is():
+    before = threading.active_count()
+    advance(small_state(), 3, threads=2)
+    assert threading.active_count() == before

@@ -198,8 +198,10 @@ class Runs:
                 self._update(run, status="training")
             run.flying, self._flying = True, self._flying + 1
             executor, folder = self._executor, self.folder / run.progress.run_id
+            # A run that is alone takes the core of a worker that has nothing to do as well.
+            threads = 2 if self._n_workers > 1 and self._flying == 1 and not self._ready else 1
             try:
-                future = executor.submit(advance_folder, folder, run.progress.step, _slice_steps(run))
+                future = executor.submit(advance_folder, folder, run.progress.step, _slice_steps(run), threads)
             except (BrokenProcessPool, RuntimeError) as error:
                 future = Future()
                 future.set_exception(error)

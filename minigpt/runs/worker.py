@@ -33,7 +33,7 @@ class SliceReport:
     finding: Finding | None = None
 
 
-def advance_folder(folder: Path, step: int, steps: int) -> SliceReport:
+def advance_folder(folder: Path, step: int, steps: int, threads: int = 1) -> SliceReport:
     """Take the run in `folder`, known to stand at `step` at least, `steps` further, and save it there.
 
     The same call again, after a worker died, goes on from whatever was saved, to the same step: nothing is lost, and
@@ -43,7 +43,7 @@ def advance_folder(folder: Path, step: int, steps: int) -> SliceReport:
     state = _KEPT.pop(folder, None)
     if state is None or state.step != step:
         state = load(folder)
-    state = advance(state, max(0, step + steps - state.step))
+    state = advance(state, max(0, step + steps - state.step), threads)
     save(state, folder)
     _KEPT[folder] = state
     while len(_KEPT) > _MAX_KEPT:
@@ -59,7 +59,7 @@ def finding(folder: Path, state: TrainingState) -> Finding | None:
 
 
 def prepare_process() -> None:
-    """Called once in each worker: one thread, politely behind the server that answers clicks, and gone when it is."""
+    """Called once in each worker: one torch thread, politely behind the server, and gone when the server is."""
     torch.set_num_threads(1)
     if hasattr(os, "nice"):
         os.nice(5)
