@@ -3,9 +3,13 @@
 Run it with `python app.py`, or `make demo`, and open the address it prints.
 """
 
+import os
+
 
 def main() -> None:
     """Serve the page until interrupted."""
+    # One token is too little for two threads of numpy's: beside a busy core they wait for each other, ten times over.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Imported here: each training process imports this file again, and needs neither Gradio nor its seconds.
     from minigpt.ui.server import serve
 
