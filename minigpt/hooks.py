@@ -1,7 +1,7 @@
 """Attention patterns, taken through forward hooks on the very pass that makes the logits shown."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -30,9 +30,12 @@ class AttentionView:
 
 
 @contextmanager
-def listening(model: Transformer) -> Iterator[list[Float[Tensor, "batch head query key"]]]:
+def listening(
+    model: Transformer, keep: Callable[[Tensor], Tensor] = lambda pattern: pattern
+) -> Iterator[list[Float[Tensor, "batch head query key"]]]:
     """While inside, each forward pass appends every layer's pattern to the list; the hooks go whatever happens.
 
+    keep: what of a pattern is kept, such as a copy elsewhere that lets the model use its memory again.
     Only passes of the thread that listens are heard: others may use the same model at the same time.
     """
     heard: list[Tensor] = []
@@ -40,7 +43,7 @@ def listening(model: Transformer) -> Iterator[list[Float[Tensor, "batch head que
 
     def hear(_module: object, _inputs: object, pattern: Tensor) -> None:
         if threading.get_ident() == listener:
-            heard.append(pattern)
+            heard.append(keep(pattern))
 
     handles = [block.get_submodule("attention.hook_pattern").register_forward_hook(hear) for block in model.blocks]
     try:
@@ -55,9 +58,13 @@ def patterns_and_logits(
     model: Transformer, ids: Int[Tensor, " seq"]
 ) -> tuple[Float[Tensor, "layer head query key"], Float[Tensor, "query d_vocab"]]:
     """One forward pass: what every head looked at, and the logits that came of it."""
-    with listening(model) as heard:
+    config, n_tokens = model.config, len(ids)
+    patterns = model.embed.weight.new_empty(config.n_layers, config.n_heads, n_tokens, n_tokens)
+    places = iter(patterns)
+    # Copied at once, into memory that is set aside: to keep every layer's own and stack them takes twice as long.
+    with listening(model, keep=lambda pattern: next(places).copy_(pattern[0])):
         logits = model(ids)
-    return torch.stack([pattern[0] for pattern in heard]), logits
+    return patterns, logits
 
 
 def attention_patterns(model: Transformer, ids: Int[Tensor, " seq"]) -> Float[Tensor, "layer head query key"]:

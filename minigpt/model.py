@@ -41,15 +41,16 @@ def causal_pattern(
 
     The last query stands at the last key. With `causal` the weight on keys after the query is exactly 0.
     """
-    scores = q @ k.transpose(-1, -2)
-    if scale_scores:
-        scores = scores / math.sqrt(q.shape[-1])
+    n_query, n_key, d_head = q.shape[-2], k.shape[-2], q.shape[-1]
+    scale = 1 / math.sqrt(d_head) if scale_scores else 1.0
+    keys = k.reshape(-1, n_key, d_head).transpose(-1, -2)
     if causal:
-        n_query, n_key = scores.shape[-2:]
-        ahead = torch.ones(n_query, n_key, dtype=torch.bool, device=q.device).triu(n_key - n_query + 1)
-        # -inf and not a large number: exp(-inf) is exactly 0, exp(-100) is not.
-        scores = scores.masked_fill(ahead, -torch.inf)
-    return scores.softmax(dim=-1)
+        # Mask, scale and product in one operation. -inf and no large number: exp(-inf) is exactly 0, exp(-100) is not.
+        ahead = torch.full((n_query, n_key), -torch.inf, dtype=q.dtype, device=q.device).triu(n_key - n_query + 1)
+        scores = torch.baddbmm(ahead, q.reshape(-1, n_query, d_head), keys, alpha=scale)
+    else:
+        scores = scale * torch.bmm(q.reshape(-1, n_query, d_head), keys)
+    return scores.softmax(dim=-1).view(*q.shape[:-1], n_key)
 
 
 def sinusoids(n_ctx: int, d_model: int) -> Float[Tensor, "seq d_model"]:
