@@ -8,7 +8,7 @@ import os
 
 def main() -> None:
     """Serve the page until interrupted."""
-    # One token is too little for two threads of numpy's: beside a busy core they wait for each other, ten times over.
+    # One token is too little for two threads of numpy's: beside other work they wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Imported here: each training process imports this file again, and needs neither Gradio nor its seconds.
     from minigpt.ui.server import serve

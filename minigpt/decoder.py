@@ -15,8 +15,6 @@ from torch import Tensor, nn
 
 from minigpt.model import MLP, LayerCache, MultiHeadedAttention, Transformer, TransformerBlock
 
-EPSILON = 1e-5  # As in torch's LayerNorm.
-
 
 def decodable(model: Transformer) -> bool:
     """Whether a `Decoder` can stand in for the model: it is of the usual kind, on a CPU, and no hook waits for it.
@@ -47,7 +45,7 @@ class Decoder:
         elif config.positions == "sinusoidal":
             self._positions = _array(model.sinusoids)
         self._layers = [_Layer(block, read) for block, read in zip(model.blocks, cache, strict=True)]  # type: ignore[arg-type]
-        self._unembed = _Normed(model.ln_final, model.unembed)
+        self._unembed = _Normed(model.ln_final, model.unembed)  # type: ignore[arg-type]
         self._resid = np.empty(config.d_model, np.float32)
 
     def read(self, index: int) -> Float[np.ndarray, " d_vocab"]:
@@ -64,14 +62,13 @@ class Decoder:
 class _Normed:
     """A LayerNorm and the linear map behind it: its scale and shift are part of the map's weight and bias."""
 
-    def __init__(self, norm: nn.Module, linear: nn.Linear, order: np.ndarray | slice = slice(None)) -> None:
+    def __init__(self, norm: nn.LayerNorm, linear: nn.Linear, order: np.ndarray | slice = slice(None)) -> None:
         weight = _array(linear.weight)[order]
         bias = None if linear.bias is None else _array(linear.bias)[order]
-        normal = dict(norm.named_parameters())
-        if "bias" in normal:
-            shift = weight @ _array(normal["bias"])
+        if norm.bias is not None:
+            shift = weight @ _array(norm.bias)
             bias = shift if bias is None else bias + shift
-        self._weight, self._bias = weight * _array(normal["weight"]), bias
+        self._weight, self._bias, self._eps = weight * _array(norm.weight), bias, norm.eps
         d_out, d_in = weight.shape
         self._mean = np.full(d_in, 1 / d_in, np.float32)
         self._x, self._out = np.empty(d_in, np.float32), np.empty(d_out, np.float32)
@@ -79,7 +76,7 @@ class _Normed:
     def __call__(self, x: np.ndarray) -> np.ndarray:
         centred = np.subtract(x, x.dot(self._mean), out=self._x)
         out: np.ndarray = self._weight.dot(centred, out=self._out)
-        out *= 1 / math.sqrt(centred.dot(centred) / len(x) + EPSILON)
+        out *= 1 / math.sqrt(centred.dot(centred) / len(x) + self._eps)
         if self._bias is not None:
             out += self._bias
         return out
@@ -100,7 +97,7 @@ class _Layer:
             pairs = np.arange(d_head).reshape(2, d_head // 2).T.ravel()
             order[:2] = order[:2, :, pairs]
             self._turn = np.exp(1j * np.arctan2(_array(attention.sin), _array(attention.cos))).astype(np.complex64)
-        self._qkv = _Normed(block.ln_attention, attention.qkv, order.ravel())
+        self._qkv = _Normed(block.ln_attention, attention.qkv, order.ravel())  # type: ignore[arg-type]
         self._scale = np.float32(1 / math.sqrt(d_head) if config.scale_scores else 1)
         self._out = _array(attention.out.weight)
         self._out_bias = None if attention.out.bias is None else _array(attention.out.bias)
@@ -116,7 +113,7 @@ class _Layer:
         self._write = np.empty(config.d_model, np.float32)
         self._mlp: MLP | None = block.mlp
         if block.mlp is not None:
-            self._up = _Normed(block.ln_mlp, block.mlp.up)
+            self._up = _Normed(block.ln_mlp, block.mlp.up)  # type: ignore[arg-type]
             self._down = _array(block.mlp.down.weight)
             self._down_bias = None if block.mlp.down.bias is None else _array(block.mlp.down.bias)
 

@@ -40,7 +40,7 @@ def choose(logits: Float[np.ndarray, " d_vocab"], sampling: SamplingConfig, rng:
     """The next id under temperature, then top-k, then top-p (Holtzman et al., 2020)."""
     if sampling.temperature == 0:
         return int(logits.argmax())
-    # From the best one down and in double, so that no temperature above 0, however small, divides into a number.
+    # From the best one down: however small the temperature, the best stays at 0, and the rest falls to -inf at worst.
     with np.errstate(over="ignore"):
         falls = (logits.astype(np.float64) - logits.max()) / sampling.temperature
     if sampling.top_k is not None and sampling.top_k < len(falls):
@@ -112,7 +112,9 @@ def generate_ids(
 @torch.no_grad()
 def _read(model: Transformer, ids: list[int], cache: list[LayerCache]) -> Float[np.ndarray, " d_vocab"]:
     """Logits of the token after these ids, from one pass of the model; the cache grows by them."""
-    logits: np.ndarray = model(torch.tensor([ids], device=model.embed.weight.device), cache)[0, -1].cpu().numpy()
+    logits: np.ndarray = (
+        model(torch.tensor([ids], device=model.embed.weight.device), cache)[0, -1].float().cpu().numpy()
+    )
     return logits
 
 

@@ -40,6 +40,9 @@ def orthogonalise(stack: Float[Tensor, "matrix row column"]) -> Float[Tensor, "m
     return x.transpose(-1, -2) if tall else x
 
 
+Move = tuple[Tensor, Tensor, float]  # a matrix, which way it goes, its learning rate
+
+
 class Muon(torch.optim.Optimizer):
     """Momentum whose update is orthogonalised: every direction of a matrix moves equally far (Jordan, 2024).
 
@@ -81,9 +84,6 @@ class Muon(torch.optim.Optimizer):
             beside.result()
         else:
             _move(halves[1])
-
-
-Move = tuple[Tensor, Tensor, float]  # a matrix, its momentum, its learning rate
 
 
 @torch.no_grad()

@@ -1,6 +1,5 @@
 """An answer that arrives late never shows what is not so any more: each part of the page has one handler to tell it."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +11,7 @@ from minigpt.corpora import LESSONS
 from minigpt.runs import Runs
 from minigpt.ui import door
 from minigpt.ui.handlers import NO_REFUSAL, Page
-from minigpt.ui.layout import DESCRIBE_NAMES, FIRST_LESSON, LOOK_NAMES, build
+from minigpt.ui.layout import DESCRIBE_NAMES, FIRST_LESSON, build
 
 SOMEBODY: Any = SimpleNamespace(session_hash="somebody", query_params={})
 
@@ -45,7 +44,6 @@ def test_only_the_stream_of_a_run_shows_it(page):
     }
     # `describe` and `estimate` tell of a plan, and are silent where a run is followed: see below.
     assert {name.rstrip("_0123456789") for name in tellers} == {"follow", "describe", "estimate"}
-    assert len(LOOK_NAMES) == 12
 
 
 def test_a_plan_that_is_ready_after_the_run_began_is_not_shown(page):
@@ -114,7 +112,7 @@ def test_a_file_that_was_refused_is_spoken_of_while_the_text_at_hand_stays(page,
 
 
 def test_pause_and_stop_rest_a_run_and_forgive_one_that_is_gone(page):
-    run = page.runs.start(TEXT, replace(SETTINGS))
+    run = page.runs.start(TEXT, SETTINGS)
     assert page.pause(run) is None
     assert page.runs.progress(run).status == "paused"
     page.stop(run)

@@ -10,8 +10,9 @@ from minigpt.breaks import BREAKS
 from minigpt.corpora import Settings
 from minigpt.runs import Progress
 from minigpt.ui import door, lesson_words
+from minigpt.ui.exploring import N_EXPLORE, Exploring
 from minigpt.ui.guides import GUIDES, Place, placed
-from minigpt.ui.handlers import N_EXPLORE, Page, Update
+from minigpt.ui.handlers import Page, Update
 
 # How many components `press` and `act` speak to; the layout lists them in the same order.
 N_GUIDE = 4
@@ -21,8 +22,8 @@ N_ACT = 1 + 2 + N_EXPLORE
 class Guiding:
     """The handlers of the guide. Where a reader stands is kept by the browser, which can send anything."""
 
-    def __init__(self, page: Page) -> None:
-        self._page = page
+    def __init__(self, page: Page, exploring: Exploring) -> None:
+        self._page, self._exploring = page, exploring
 
     def offer(self, kept: Any, lesson: str) -> Update:
         """For the lesson that is picked: the button that opens its guide."""
@@ -66,7 +67,7 @@ class Guiding:
         verb, *names = asked.split()[:-1] or [""]
         nothing: list[Update] = [gr.skip()] * N_ACT
         if verb == "show":
-            prompt, *explored = self._page.show_promise(run, *sampling)
+            prompt, *explored = self._exploring.show_promise(run, *sampling)
             return [prompt, *nothing[:2], *explored]
         if verb != "train":
             return nothing

@@ -11,10 +11,11 @@ from minigpt.config import PRESETS, Positions
 from minigpt.corpora import LESSONS
 from minigpt.ui import door, endpoints, lesson_words, words
 from minigpt.ui.explorer import Selection
+from minigpt.ui.exploring import N_EXPLORE, Exploring
 from minigpt.ui.fragment import Fragment, h
 from minigpt.ui.guides import Place
 from minigpt.ui.guiding import N_ACT, N_GUIDE, Guiding
-from minigpt.ui.handlers import N_EXPLORE, N_LOOK, N_OPEN, NO_REFUSAL, Page
+from minigpt.ui.handlers import N_LOOK, N_OPEN, NO_REFUSAL, Page
 from minigpt.ui.view import PlotlyView
 
 FIRST_LESSON = "stories"
@@ -38,8 +39,9 @@ def build(page: Page) -> gr.Blocks:
         wires = Wires(text | train | explore | guide | hidden)
         _wire_text(page, wires)
         _wire_training(page, wires, blocks)
-        _wire_exploring(page, wires)
-        _wire_guide(Guiding(page), wires, blocks)
+        exploring = Exploring(page)
+        _wire_exploring(exploring, wires)
+        _wire_guide(Guiding(page, exploring), wires, blocks)
     return blocks
 
 
@@ -299,22 +301,22 @@ def _wire_training(page: Page, wires: Wires, blocks: gr.Blocks) -> None:
     blocks.unload(page.leave)
 
 
-def _wire_exploring(page: Page, wires: Wires) -> None:
+def _wire_exploring(exploring: Exploring, wires: Wires) -> None:
     asked = ("prompt", "selection", *SAMPLING_NAMES)
     at_work = {"concurrency_limit": 4}
-    wires.on("click generate", page.generate, ("run", *asked), EXPLORE_NAMES, **at_work)
-    wires.on("submit prompt", page.generate, ("run", *asked), EXPLORE_NAMES, **at_work)
-    offered = wires.on("select examples", page.pick_prompt, "prompts", "prompt")
-    offered.then(page.generate, wires.named(("run", *asked)), wires.named(EXPLORE_NAMES), **at_work, **QUIET)
+    wires.on("click generate", exploring.generate, ("run", *asked), EXPLORE_NAMES, **at_work)
+    wires.on("submit prompt", exploring.generate, ("run", *asked), EXPLORE_NAMES, **at_work)
+    offered = wires.on("select examples", exploring.pick_prompt, "prompts", "prompt")
+    offered.then(exploring.generate, wires.named(("run", *asked)), wires.named(EXPLORE_NAMES), **at_work, **QUIET)
     shown = ("prompt", *EXPLORE_NAMES)
-    wires.on("select lesson_notes", page.show_promise, ("run", *SAMPLING_NAMES), shown, **at_work)
-    wires.on("change arrived", page.arrive, ("arrived", *asked), EXPLORE_NAMES, **at_work)
+    wires.on("select lesson_notes", exploring.show_promise, ("run", *SAMPLING_NAMES), shown, **at_work)
+    wires.on("change arrived", exploring.arrive, ("arrived", *asked), EXPLORE_NAMES, **at_work)
     opened = ("explore_message", *HEAD_NAMES, "selection")
     newest = {"trigger_mode": "always_last"}  # Of quick clicks the last one counts.
-    wires.on("select grid", page.pick_head, "selection", opened, **newest)
+    wires.on("select grid", exploring.pick_head, "selection", opened, **newest)
     picked = ("explore_message", *POSITION_NAMES, *opened[1:])
-    wires.on("select continuation", page.pick_token, "selection", picked, **newest)
-    wires.on("change length temperature", page.name_sampling, "length temperature", "sampling")
+    wires.on("select continuation", exploring.pick_token, "selection", picked, **newest)
+    wires.on("change length temperature", exploring.name_sampling, "length temperature", "sampling")
 
 
 def _wire_guide(guiding: Guiding, wires: Wires, blocks: gr.Blocks) -> None:
