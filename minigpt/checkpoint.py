@@ -5,6 +5,8 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
+from jaxtyping import Int
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -49,7 +51,14 @@ def save(state: TrainingState, folder: Path) -> None:
     tensors = {f"model.{name}": tensor for name, tensor in parameters.items()}
     tensors |= {f"optimiser.{name}": tensor for name, tensor in state.optimiser.items()} | {"rng": state.rng}
     failure = asdict(state.failure) if state.failure else None
-    _write(folder / STATE, tensors, {"step": state.step, "history": asdict(state.history), "failure": failure})
+    changing = {"step": state.step, "history": asdict(state.history), "failure": failure, "turned": "neighbours"}
+    _write(folder / STATE, tensors, changing)
+
+
+def _neighbours(config: GPTConfig) -> Int[Tensor, " row"]:
+    """Where each row of `qkv` stood in an earlier version, whose rotary positions turned rows half a head apart."""
+    rows = torch.arange(3 * config.n_heads * config.d_head).view(3, config.n_heads, 2, -1)
+    return torch.cat([rows[:2].transpose(-1, -2).flatten(), rows[2].flatten()])
 
 
 def load(folder: Path) -> TrainingState:
@@ -60,6 +69,11 @@ def load(folder: Path) -> TrainingState:
     parameters = {name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")}
     if model.config.tie_unembedding:
         parameters["unembed.weight"] = parameters["embed.weight"]
+    optimiser = {n.removeprefix("optimiser."): t for n, t in tensors.items() if n.startswith("optimiser.")}
+    if model.config.positions == "rotary" and "turned" not in changing:
+        rows = _neighbours(model.config)
+        parameters |= {name: tensor[rows] for name, tensor in parameters.items() if "attention.qkv" in name}
+        optimiser = {}  # Its rows would be in the old order; without it the next steps are as good.
     model.load_state_dict(parameters)
     history = dict(changing["history"])  # type: ignore[call-overload]
     curves = {name: tuple(map(tuple, points)) for name, points in history.items() if isinstance(points, list)}
@@ -69,7 +83,7 @@ def load(folder: Path) -> TrainingState:
         tokenizer=from_json(words["tokenizer"]),  # type: ignore[arg-type]
         training=TrainingConfig(**words["training"]),  # type: ignore[arg-type]
         ids=fixed["ids"],
-        optimiser={n.removeprefix("optimiser."): t for n, t in tensors.items() if n.startswith("optimiser.")},
+        optimiser=optimiser,
         rng=tensors["rng"],
         history=History(**history | curves | {"references": ReferenceLosses(**history["references"])}),
         step=changing["step"],  # type: ignore[arg-type]

@@ -62,9 +62,9 @@ class Decoder:
 class _Normed:
     """A LayerNorm and the linear map behind it: its scale and shift are part of the map's weight and bias."""
 
-    def __init__(self, norm: nn.LayerNorm, linear: nn.Linear, order: np.ndarray | slice = slice(None)) -> None:
-        weight = _array(linear.weight)[order]
-        bias = None if linear.bias is None else _array(linear.bias)[order]
+    def __init__(self, norm: nn.LayerNorm, linear: nn.Linear) -> None:
+        weight = _array(linear.weight)
+        bias = None if linear.bias is None else _array(linear.bias)
         if norm.bias is not None:
             shift = weight @ _array(norm.bias)
             bias = shift if bias is None else bias + shift
@@ -90,14 +90,9 @@ class _Layer:
         config = attention.config
         n_heads, d_head, n_ctx = config.n_heads, config.d_head, config.n_ctx
         self._shape = (3, n_heads, d_head)
-        order = np.arange(3 * n_heads * d_head).reshape(self._shape)
-        self._turn: np.ndarray | None = None
-        if config.positions == "rotary":
-            # The two numbers that are turned together stand side by side: each pair is one complex number.
-            pairs = np.arange(d_head).reshape(2, d_head // 2).T.ravel()
-            order[:2] = order[:2, :, pairs]
-            self._turn = np.exp(1j * np.arctan2(_array(attention.sin), _array(attention.cos))).astype(np.complex64)
-        self._qkv = _Normed(block.ln_attention, attention.qkv, order.ravel())  # type: ignore[arg-type]
+        # The two numbers that are turned together stand side by side: each pair is one complex number.
+        self._turn = _array(attention.turns).view(np.complex64)[..., 0] if config.positions == "rotary" else None
+        self._qkv = _Normed(block.ln_attention, attention.qkv)  # type: ignore[arg-type]
         self._scale = np.float32(1 / math.sqrt(d_head) if config.scale_scores else 1)
         self._out = _array(attention.out.weight)
         self._out_bias = None if attention.out.bias is None else _array(attention.out.bias)
@@ -105,7 +100,7 @@ class _Layer:
         # One column of ones: what it sums up to is what the softmax divides by.
         self._values = np.ones((n_heads, n_ctx, d_head + 1), np.float32)
         keys, values = (_array(part[0, :, : read.length]) for part in read.contents())
-        self._keys[:, : read.length] = keys if self._turn is None else keys[:, :, pairs]
+        self._keys[:, : read.length] = keys
         self._values[:, : read.length, :-1] = values
         self._scores = np.empty((n_heads, n_ctx, 1), np.float32)
         self._mixed = np.empty((n_heads, 1, d_head + 1), np.float32)
@@ -131,10 +126,11 @@ class _Layer:
             resid += self._down_bias
 
     def _attention(self, resid: np.ndarray, place: int) -> np.ndarray:
-        qkv = self._qkv(resid).reshape(self._shape)
+        flat = self._qkv(resid)
         if self._turn is not None:
-            turned = qkv[:2].view(np.complex64)
+            turned = flat[: 2 * self._turn.shape[1]].view(np.complex64)
             turned *= self._turn[place]
+        qkv = flat.reshape(self._shape)
         seen = place + 1
         self._keys[:, place] = qkv[1]
         self._values[:, place, :-1] = qkv[2]

@@ -53,7 +53,6 @@ def listening(
             handle.remove()
 
 
-@torch.no_grad()
 def patterns_and_logits(
     model: Transformer, ids: Int[Tensor, " seq"]
 ) -> tuple[Float[Tensor, "layer head query key"], Float[Tensor, "query d_vocab"]]:
@@ -62,9 +61,10 @@ def patterns_and_logits(
     patterns = model.embed.weight.new_empty(config.n_layers, config.n_heads, n_tokens, n_tokens)
     places = iter(patterns)
     # Copied at once, into memory that is set aside: to keep every layer's own and stack them takes twice as long.
-    with listening(model, keep=lambda pattern: next(places).copy_(pattern[0])):
+    with torch.inference_mode(), listening(model, keep=lambda pattern: next(places).copy_(pattern[0])):
         logits = model(ids)
-    return patterns, logits
+    # What is made in inference mode refuses most of what a reader may want to do with it; a copy does not.
+    return patterns, logits.clone()
 
 
 def attention_patterns(model: Transformer, ids: Int[Tensor, " seq"]) -> Float[Tensor, "layer head query key"]:

@@ -46,7 +46,7 @@ def causal_pattern(
     keys = k.reshape(-1, n_key, d_head).transpose(-1, -2)
     if causal:
         # Mask, scale and product in one operation. -inf and no large number: exp(-inf) is exactly 0, exp(-100) is not.
-        ahead = torch.full((n_query, n_key), -torch.inf, dtype=q.dtype, device=q.device).triu(n_key - n_query + 1)
+        ahead = torch.full((n_query, n_key), -torch.inf, dtype=q.dtype, device=q.device).triu_(n_key - n_query + 1)
         scores = torch.baddbmm(ahead, q.reshape(-1, n_query, d_head), keys, alpha=scale)
     else:
         scores = scale * torch.bmm(q.reshape(-1, n_query, d_head), keys)
@@ -61,19 +61,23 @@ def sinusoids(n_ctx: int, d_model: int) -> Float[Tensor, "seq d_model"]:
     return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(start_dim=1)
 
 
-def rotary_angles(n_ctx: int, d_head: int) -> tuple[Float[Tensor, "seq half"], Float[Tensor, "seq half"]]:
+def rotary_turns(n_ctx: int, d_head: int) -> Float[Tensor, "seq pair 2"]:
     """cos and sin of position x frequency, for `rotate` (Su et al., 2021)."""
     frequency = ROTARY_BASE ** (-torch.arange(0, d_head, 2) / d_head)
     angle = torch.arange(n_ctx)[:, None] * frequency
-    return angle.cos(), angle.sin()
+    return torch.stack([angle.cos(), angle.sin()], dim=-1)
 
 
 def rotate(
-    x: Float[Tensor, "*batch seq d_head"], cos: Float[Tensor, "seq half"], sin: Float[Tensor, "seq half"]
-) -> Float[Tensor, "*batch seq d_head"]:
-    """Turn each pair (i, i + d_head/2) by its position's angle: q . k then depends on their distance alone."""
-    a, b = x.chunk(2, dim=-1)
-    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+    x: Float[Tensor, "*batch seq width"], turns: Float[Tensor, "seq pair 2"]
+) -> Float[Tensor, "*batch seq width"]:
+    """Turn each two neighbours by their position's angle, in place: q . k then depends on their distance alone.
+
+    As complex numbers that is one product.
+    """
+    pairs = torch.view_as_complex(x.view(*x.shape[:-1], x.shape[-1] // 2, 2))
+    pairs *= torch.view_as_complex(turns)
+    return x
 
 
 class LayerCache:
@@ -102,8 +106,7 @@ class LayerCache:
 class MultiHeadedAttention(nn.Module):
     """All heads of a layer at once, from one fused projection for queries, keys and values."""
 
-    cos: Tensor
-    sin: Tensor
+    turns: Tensor
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
@@ -114,9 +117,9 @@ class MultiHeadedAttention(nn.Module):
         # The pattern passes through here so that a forward hook can see it, or replace it: [batch head query key].
         self.hook_pattern = nn.Identity()
         if config.positions == "rotary":
-            cos, sin = rotary_angles(config.n_ctx, config.d_head)
-            self.register_buffer("cos", cos, persistent=False)
-            self.register_buffer("sin", sin, persistent=False)
+            # Once for every head's query and key, as they stand side by side in what `qkv` puts out.
+            turns = rotary_turns(config.n_ctx, config.d_head).repeat(1, 2 * config.n_heads, 1)
+            self.register_buffer("turns", turns, persistent=False)
 
     def qkv_heads(
         self, x: Float[Tensor, "batch query d_model"], start: int = 0
@@ -127,11 +130,10 @@ class MultiHeadedAttention(nn.Module):
         """
         config = self.config
         batch, n_query, _ = x.shape
-        qkv = self.qkv(x).view(batch, n_query, 3, config.n_heads, config.d_head).permute(2, 0, 3, 1, 4)
-        if config.positions != "rotary":
-            return qkv
-        here = slice(start, start + n_query)
-        return torch.cat([rotate(qkv[:2], self.cos[here], self.sin[here]), qkv[2:]])
+        qkv = self.qkv(x)
+        if config.positions == "rotary":
+            rotate(qkv[..., : 2 * config.n_heads * config.d_head], self.turns[start : start + n_query])
+        return qkv.view(batch, n_query, 3, config.n_heads, config.d_head).permute(2, 0, 3, 1, 4)
 
     def forward(
         self, x: Float[Tensor, "batch query d_model"], cache: LayerCache | None = None
@@ -188,8 +190,8 @@ class AttentionHead:
         q, k = x @ W_Q.T + b_Q, x @ W_K.T + b_K
         config = self.layer.config
         if config.positions == "rotary":
-            cos, sin = self.layer.cos[: x.shape[1]], self.layer.sin[: x.shape[1]]
-            q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+            turns = self.layer.turns[: x.shape[1], : config.d_head // 2]
+            q, k = rotate(q, turns), rotate(k, turns)
         return causal_pattern(q, k, config.causal, config.scale_scores)
 
     def __call__(self, x: Float[Tensor, "batch query d_model"]) -> Float[Tensor, "batch query d_model"]:
@@ -222,7 +224,7 @@ class TransformerBlock(nn.Module):
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
-        self.keep = 1.0 if config.residual else 0.0
+        self.residual = config.residual
         self.ln_attention = layer_norm(config)
         self.attention = MultiHeadedAttention(config)
         if config.width_of_mlp:
@@ -235,9 +237,11 @@ class TransformerBlock(nn.Module):
         self, resid: Float[Tensor, "batch seq d_model"], cache: LayerCache | None = None
     ) -> Float[Tensor, "batch seq d_model"]:
         """The residual stream after this block."""
-        resid = self.keep * resid + self.attention(self.ln_attention(resid), cache)
+        written = self.attention(self.ln_attention(resid), cache)
+        resid = resid + written if self.residual else written
         if self.mlp is not None:
-            resid = self.keep * resid + self.mlp(self.ln_mlp(resid))
+            written = self.mlp(self.ln_mlp(resid))
+            resid = resid + written if self.residual else written
         return resid
 
 

@@ -30,14 +30,26 @@ def orthogonalise(stack: Float[Tensor, "matrix row column"]) -> Float[Tensor, "m
     Coefficients from Jordan, "Muon" (2024). torch's own Muon iterates in bf16, which a CPU without bf16 units
     runs tens of times slower.
     """
-    a, b, c = 3.4445, -4.7750, 2.0315
     tall = stack.shape[-2] > stack.shape[-1]
     x = stack.transpose(-1, -2) if tall else stack
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
-    for _ in range(5):
-        gram = x @ x.transpose(-1, -2)
-        x = a * x + (b * gram + c * gram @ gram) @ x
+    gram = x @ x.transpose(-1, -2)
+    # Each iteration multiplies x from the left by a polynomial of gram. These are multiplied with one another first:
+    # they are small squares, and x may be four times as long.
+    factor = product = _quintic(gram)
+    for _ in range(4):
+        gram = factor @ gram @ factor
+        factor = _quintic(gram)
+        product = factor @ product
+    x = product @ x
     return x.transpose(-1, -2) if tall else x
+
+
+def _quintic(gram: Float[Tensor, "matrix row row"]) -> Float[Tensor, "matrix row row"]:
+    a, b, c = 3.4445, -4.7750, 2.0315
+    factor = torch.baddbmm(b * gram, gram, gram, alpha=c)
+    factor.diagonal(dim1=-2, dim2=-1).add_(a)
+    return factor
 
 
 Move = tuple[Tensor, Tensor, float]  # a matrix, which way it goes, its learning rate

@@ -96,6 +96,23 @@ def test_a_process_killed_while_saving_leaves_the_old_state(tmp_path, monkeypatc
     assert load(tmp_path).step == 12
 
 
+def test_a_state_of_an_earlier_version_means_the_same_now_and_after_it_is_saved_again(tmp_path):
+    state = advance(begin(TEXT, config=replace(SMALL, bias=True), training=PLAN), 5)
+    save(state, tmp_path)
+    tensors, words = checkpoint._read(tmp_path / STATE)
+    del words["turned"]
+    for name in [name for name in tensors if "attention.qkv" in name]:
+        parts = tensors[name].unflatten(0, (3, 2, 4, 2))  # part, head, pair, which of the two
+        apart = [part.transpose(1, 2).flatten(end_dim=2) for part in parts[:2]]
+        tensors[name] = torch.cat([*apart, parts[2].flatten(end_dim=2)])
+    checkpoint._write(tmp_path / STATE, tensors, words)
+    for _ in range(2):
+        loaded = load(tmp_path)
+        assert torch.equal(loaded.model(state.ids[:8]), state.model(state.ids[:8]))
+        save(loaded, tmp_path)
+    assert advance(loaded, 1).step == 6
+
+
 def test_a_folder_without_a_state_says_so(tmp_path):
     with pytest.raises(FileNotFoundError):
         load(tmp_path)

@@ -248,6 +248,14 @@ def test_a_row_of_a_batch_gives_what_it_gives_alone(positions):
     assert torch.equal(model(ids), batched.view(2, 3, 9, 11))
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_gradients_pass_the_rotation_that_is_done_in_place(bias):
+    attention = random_model(replace(SMALL, bias=bias)).double().blocks[0].attention
+    x = torch.randn(2, 5, 16, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(attention.qkv_heads, (x,))
+    assert torch.autograd.gradcheck(attention, (x,))
+
+
 def test_more_tokens_than_the_context_are_refused():
     with pytest.raises(ValueError, match="The model sees 9 tokens at once, and got 10"):
         random_model(SMALL)(random_ids(SMALL, 10))

@@ -9,7 +9,7 @@ import torch
 
 from minigpt.config import GPTConfig, SamplingConfig, TrainingConfig, check_memory
 from minigpt.hooks import attention_patterns
-from minigpt.model import Transformer, causal_pattern, rotary_angles, rotate, sinusoids
+from minigpt.model import Transformer, causal_pattern, rotary_turns, rotate, sinusoids
 
 SMALL = GPTConfig(d_vocab=11, n_ctx=9, d_model=16, n_heads=4, n_layers=2)
 
@@ -98,12 +98,23 @@ def test_only_a_model_without_positions_is_blind_to_the_order_of_the_tokens_befo
 
 def test_rotary_scores_depend_on_the_distance_alone():
     q, k = torch.randn(2, 1, 8, dtype=torch.float64)
-    cos, sin = (table.double() for table in rotary_angles(40, 8))
-    scores = rotate(q.expand(40, 8), cos, sin) @ rotate(k.expand(40, 8), cos, sin).T
+    turns = rotary_turns(40, 8).double()
+    scores = rotate(q.repeat(40, 1), turns) @ rotate(k.repeat(40, 1), turns).T
     for distance in range(-39, 40):
         diagonal = scores.diagonal(distance)
         torch.testing.assert_close(diagonal, diagonal[:1].expand_as(diagonal), atol=1e-5, rtol=0)
     assert scores[0].std() > 0.1
+
+
+def test_rotary_turns_neighbours_by_place_times_a_frequency_that_falls_from_pair_to_pair():
+    x = torch.randn(5, 6, dtype=torch.float64)
+    turned = rotate(x.clone(), rotary_turns(5, 6).double())
+    for place in range(5):
+        for pair in range(3):
+            angle = place * 100 ** (-2 * pair / 6)
+            a, b = x[place, 2 * pair : 2 * pair + 2].tolist()
+            expected = [a * math.cos(angle) - b * math.sin(angle), a * math.sin(angle) + b * math.cos(angle)]
+            assert turned[place, 2 * pair : 2 * pair + 2].tolist() == pytest.approx(expected, abs=1e-5)
 
 
 def test_rotary_turns_queries_and_keys_but_not_values():
