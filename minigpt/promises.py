@@ -9,13 +9,13 @@ from torch import Tensor
 
 from minigpt.corpora import Lesson, drawn
 from minigpt.data import counted, held_out, line_end
+from minigpt.heads import TIMES_CHANCE as TIMES_CHANCE
 from minigpt.heads import even_attention, share_on
 from minigpt.hooks import listening
 from minigpt.model import Transformer
 from minigpt.source import no_targets
 from minigpt.training import TrainingState
 
-TIMES_CHANCE = 3.0
 # What one look may cost: it comes after every slice of training, and must not hold it up whatever the settings are.
 LONGEST = 128  # tokens of a window
 MAX_PATTERNS = 4_000_000  # numbers in the patterns of all heads and windows together
