@@ -100,7 +100,7 @@ def scores(pattern: Float[np.ndarray, "query key"], ids: Sequence[int] | Int[np.
     padding behind the text is told by leaving it out of the ids.
     Raises ValueError where there are no ids, more ids than queries, or a pattern that is none.
     """
-    array = _checked_ids(ids)
+    array = checked_ids(ids)
     targets = _targets(array)
     return _scored(pattern, targets, _measured(even_attention(len(array)), targets))
 
@@ -109,7 +109,7 @@ def all_scores(
     pattern: Float[np.ndarray, "layer head query key"], ids: Sequence[int] | Int[np.ndarray, " seq"]
 ) -> tuple[tuple[HeadScores, ...], ...]:
     """`scores` of every head, as [layer][head]. Raises ValueError as `scores` does."""
-    array = _checked_ids(ids)
+    array = checked_ids(ids)
     targets = _targets(array)
     chance = _measured(even_attention(len(array)), targets)
     return tuple(tuple(_scored(head, targets, chance) for head in layer) for layer in pattern)
@@ -157,7 +157,8 @@ def probe(d_vocab: int, n_ctx: int, seed: int = 0) -> Int[np.ndarray, " seq"]:
     return np.concatenate([drawn, drawn[1:]])
 
 
-def _checked_ids(ids: Sequence[int] | Int[np.ndarray, " seq"]) -> Int[np.ndarray, " seq"]:
+def checked_ids(ids: Sequence[int] | Int[np.ndarray, " seq"]) -> Int[np.ndarray, " seq"]:
+    """The ids as an array; ValueError unless they are whole numbers in one row, and at least one."""
     array = np.asarray(ids)
     if array.size == 0:
         raise ValueError("There are no ids: to score a head takes at least one token.")

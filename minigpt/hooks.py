@@ -1,15 +1,18 @@
-"""Attention patterns, taken through forward hooks on the very pass that makes the logits shown."""
+"""Through forward hooks: attention patterns, from the very pass that makes the logits shown, and heads muted."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from minigpt.config import GPTConfig
+from minigpt.heads import HeadScores, all_scores, checked_ids
 from minigpt.model import Transformer
 
 
@@ -70,3 +73,89 @@ def patterns_and_logits(
 def attention_patterns(model: Transformer, ids: Int[Tensor, " seq"]) -> Float[Tensor, "layer head query key"]:
     """What every head of every layer looks at; rows sum to 1. At most n_ctx ids."""
     return patterns_and_logits(model, ids)[0]
+
+
+def head_scores(model: Transformer, ids: Sequence[int] | Int[np.ndarray, " seq"]) -> tuple[tuple[HeadScores, ...], ...]:
+    """What every head does on these ids, as [layer][head], from one forward pass; made for `minigpt.heads.probe`.
+
+    Raises ValueError as `minigpt.heads.scores` does: for a model without a causal mask, too.
+    """
+    read = torch.tensor(checked_ids(ids), device=model.embed.weight.device)
+    return all_scores(attention_patterns(model, read).float().cpu().numpy(), ids)
+
+
+@contextmanager
+def muted(model: Transformer, heads: Iterable[tuple[int, int]]) -> Iterator[None]:
+    """While inside, these heads, each a (layer, head), write nothing; the hooks go whatever happens.
+
+    A layer whose heads are all muted still writes its output bias. A muted head's pattern is 0 for those who listen
+    from then on. Only passes of the thread that mutes are changed: others may use the same model at the same time.
+    Raises ValueError for a head that the model does not have.
+    """
+    by_layer = _by_layer(heads, model.config)
+    muter = threading.get_ident()
+
+    def mute(silent: list[int]) -> Callable[[object, object, Tensor], Tensor | None]:
+        def hook(_module: object, _inputs: object, pattern: Tensor) -> Tensor | None:
+            if threading.get_ident() != muter:
+                return None
+            # A copy, not a product with 0: whoever has heard the pattern keeps it, and 0 x NaN would not be silence.
+            return pattern.index_fill(1, torch.tensor(silent, device=pattern.device), 0)
+
+        return hook
+
+    handles = [
+        model.blocks[layer].get_submodule("attention.hook_pattern").register_forward_hook(mute(silent))
+        for layer, silent in by_layer.items()
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _by_layer(heads: Iterable[tuple[int, int]], config: GPTConfig) -> dict[int, list[int]]:
+    by_layer: dict[int, list[int]] = {}
+    for layer, head in heads:
+        # No counting from the end: -1 is more often a slip than the last head.
+        if not (0 <= layer < config.n_layers and 0 <= head < config.n_heads):
+            raise ValueError(
+                f"This model has layers 0 to {config.n_layers - 1} of heads 0 to {config.n_heads - 1}; "
+                f"there is no head {head} in layer {layer}."
+            )
+        by_layer.setdefault(layer, []).append(head)
+    return by_layer
+
+
+@torch.no_grad()
+def cost_of_muting(
+    model: Transformer, windows: Int[Tensor, "window place"], counts: Bool[Tensor, "window query"] | None = None
+) -> Float[np.ndarray, "layer head"]:
+    """How much worse the model predicts without each head: the mean loss more, in nats a token; below 0 is better.
+
+    windows: held-out ids, each window with the token after it, so at most n_ctx + 1 places. counts: which of the tokens
+    to predict count, as `minigpt.data.counted` says; all if None. Takes a forward pass for each head and one more.
+    Raises ValueError where nothing is left to predict.
+
+    One head's cost is not its share of the work: heads that do the same cost nothing one by one.
+    """
+    if windows.shape[0] < 1 or windows.shape[1] < 2:
+        raise ValueError("To see what a head is worth takes at least one window of two tokens.")
+    if counts is not None and not counts.any():
+        raise ValueError("None of the tokens counts, so there is nothing to measure a head by.")
+    windows = windows.to(model.embed.weight.device)
+    kept = slice(None) if counts is None else counts.flatten().to(windows.device)
+
+    def loss() -> float:
+        logits = model(windows[:, :-1]).float().flatten(0, 1)
+        return float(F.cross_entropy(logits, windows[:, 1:].flatten(), reduction="none")[kept].double().mean())
+
+    costs = np.empty((model.config.n_layers, model.config.n_heads))
+    # While somebody listens no pass uses the fused kernel, which rounds otherwise: a head that writes nothing costs 0.
+    with listening(model, keep=lambda pattern: pattern.new_empty(0)):
+        whole = loss()
+        for layer, head in np.ndindex(*costs.shape):
+            with muted(model, [(layer, head)]):
+                costs[layer, head] = loss() - whole
+    return costs
