@@ -8,7 +8,7 @@ d_vocab.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -45,12 +45,19 @@ def causal_pattern(
     scale = 1 / math.sqrt(d_head) if scale_scores else 1.0
     keys = k.reshape(-1, n_key, d_head).transpose(-1, -2)
     if causal:
-        # Mask, scale and product in one operation. -inf and no large number: exp(-inf) is exactly 0, exp(-100) is not.
-        ahead = torch.full((n_query, n_key), -torch.inf, dtype=q.dtype, device=q.device).triu_(n_key - n_query + 1)
-        scores = torch.baddbmm(ahead, q.reshape(-1, n_query, d_head), keys, alpha=scale)
+        # Mask, scale and product in one operation.
+        mask = _ahead(n_query, n_key, q.dtype, q.device)
+        scores = torch.baddbmm(mask, q.reshape(-1, n_query, d_head), keys, alpha=scale)
     else:
         scores = scale * torch.bmm(q.reshape(-1, n_query, d_head), keys)
     return scores.softmax(dim=-1).view(*q.shape[:-1], n_key)
+
+
+@lru_cache(maxsize=1)  # All layers of a pass need the same one, and a large one is 64 MB.
+@torch.inference_mode(False)
+def _ahead(n_query: int, n_key: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "query key"]:
+    """-inf where the key comes after the query. No large number instead: exp(-inf) is exactly 0, exp(-100) is not."""
+    return torch.full((n_query, n_key), -torch.inf, dtype=dtype, device=device).triu(n_key - n_query + 1)
 
 
 def sinusoids(n_ctx: int, d_model: int) -> Float[Tensor, "seq d_model"]:

@@ -1,6 +1,7 @@
 """Runs on real, spawned processes: one is killed in the middle of a slice, and nothing is lost."""
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from minigpt.config import GPTConfig, TrainingConfig
 from minigpt.runs import RunSettings, local_runs, warm_up
 from minigpt.training import advance, begin
 
+ROOT = Path(__file__).parent.parent
 TEXT = "the dog saw the cat . the cat saw the old dog . the old dog ran on .\n" * 10
 SETTINGS = RunSettings(
     config=GPTConfig(n_ctx=16, d_model=16, n_heads=2, n_layers=1),
@@ -49,6 +51,30 @@ def wait(done, seconds: float = 120) -> None:
     while not done():
         assert time.monotonic() < end, "never done"
         time.sleep(0.01)
+
+
+FAULTS = """
+import resource
+from minigpt.config import GPTConfig, TrainingConfig
+from minigpt.runs.worker import keep_memory
+from minigpt.training import advance, begin
+state = begin("the dog saw the cat . " * 200, "character", GPTConfig(), TrainingConfig(batch_size=32, sample_tokens=0))
+def faults():
+    advance(state, 5)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    advance(state, 20)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+before = faults()
+keep_memory()
+print(before, faults())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="known to glibc alone")
+def test_a_workers_steps_reuse_their_memory():
+    done = subprocess.run([sys.executable, "-c", FAULTS], cwd=ROOT, capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split())
+    assert after < before / 4
 
 
 def test_workers_go_when_their_server_is_killed(tmp_path):
