@@ -47,7 +47,7 @@
   // Where a click fell: row and column of a map, layer and head of a grid of tiles, else point and curve.
   function place(point, meta) {
     const at = Array.isArray(point.pointNumber) ? point.pointNumber : [point.pointNumber, point.curveNumber];
-    const index = meta?.tile ? at.map((cell) => Math.floor(cell / meta.tile)) : at;
+    const index = meta?.tile ? at.map((cell, i) => Math.floor(cell / meta.tile[i])) : at;
     return { index, value: point.z ?? point.x ?? null };
   }
 

@@ -86,9 +86,8 @@ def hovered(page: Page, figure: str, x: float, y: float) -> str:
 def click_tile(page: Page, layer: int, head: int) -> None:
     at = page.evaluate(
         """([layer, head]) => { const g = document.querySelector('#heads-grid .js-plotly-plot'), l = g._fullLayout;
-        const n = l.meta.tile, xs = g.data[0].x, ys = g.data[0].y, r = g.getBoundingClientRect();
-        const list = a => Array.isArray(a) ? a : Array.from(g._fullData[0][a === xs ? 'x' : 'y']);
-        const x = list(xs)[head * n + Math.floor(n / 3)], y = list(ys)[layer * n + Math.floor(2 * n / 3)];
+        const [tall, wide] = l.meta.tile, { x: xs, y: ys } = g._fullData[0], r = g.getBoundingClientRect();
+        const x = xs[head * wide + Math.floor(wide / 3)], y = ys[layer * tall + Math.floor(3 * tall / 4)];
         return [r.x + l.xaxis._offset + l.xaxis.d2p(x), r.y + l.yaxis._offset + l.yaxis.d2p(y)] }""",
         [layer, head],
     )

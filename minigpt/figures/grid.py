@@ -1,6 +1,8 @@
 """Attention of all heads on one small map."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from minigpt.figures.view import View, checked, count, outline
 
 _WIDTH, _HEIGHT = 288, 320  # px, room in the narrowest column the page has
 _GAP = 0.125  # between tiles, in tiles
+_NARROW_GAP = 0.0625  # between tiles too small for numbers of their own
 _EDGE = 0.07  # of space around all tiles, in tiles
 _NUMBER = 17  # px, a line of 12 px digits above a tile
 _SMALLEST_NUMBERED = 26  # px of a tile; below it numbers would touch, and only the edges carry them
@@ -22,6 +25,43 @@ _LARGEST = 88  # px of a tile: a few heads must not push what stands below them 
 _EMPTY = 101
 
 
+@dataclass(frozen=True)
+class _Tiles:
+    """How tiles lie on the map: `side` cells long and wide, after `across` empty columns and `down` empty rows."""
+
+    n_layers: int
+    n_heads: int
+    side: int
+    across: int
+    down: int
+    px: float  # of a tile, where room is scarce
+    numbered: bool  # whether each has a line of digits above it
+
+    @property
+    def gap_across(self) -> float:
+        """Between tiles side by side, in tiles."""
+        return self.across / self.side
+
+    @property
+    def gap_down(self) -> float:
+        """Above each tile, in tiles."""
+        return self.down / self.side
+
+    @property
+    def columns(self) -> Float[np.ndarray, " seq"]:
+        """Where cells begin and end from left to right, in tiles; 0 is where the first tile begins."""
+        return np.arange(-self.across, self.n_heads * (self.side + self.across) - self.across + 1) / self.side
+
+    @property
+    def rows(self) -> Float[np.ndarray, " seq"]:
+        """Where cells begin and end from top to bottom."""
+        return np.arange(-self.down, self.n_layers * (self.side + self.down) - self.down + 1) / self.side
+
+    def corner(self, layer: int, head: int) -> tuple[float, float]:
+        """x and y of the upper left corner of a tile."""
+        return head * (1 + self.gap_across), layer * (1 + self.gap_down)
+
+
 def heads_grid(
     view: View, selected: tuple[int, int] | None = None, *, roles: Sequence[Sequence[str]] | None = None
 ) -> go.Figure:
@@ -30,27 +70,26 @@ def heads_grid(
     selected: (layer, head), zero-based, gets an outline.
     roles: [layer][head], one or two words that fit into a tile's empty triangle; "" for none.
 
-    One trace holds all tiles, in whole percent: 12 x 12 heads of 64 tokens are 0.8 MB and a few hundred nodes, where
-    a trace a head is 4 MB and 50,000. A click gives row and column; `layout.meta["tile"]` of them make one tile.
+    One trace holds all tiles, in whole percent: 12 x 12 heads of 64 tokens are 0.9 MB and a few hundred nodes, where
+    a trace a head is 4 MB and 50,000. All cells have one size, the gaps too: Plotly paints such a map as a picture,
+    and any other cell by cell, which takes four times as long. A click gives row and column; `layout.meta["tile"]` of
+    them, rows and columns, make one tile and the gap before it.
     """
     pattern = checked(view, selected)
     n_layers, n_heads, n_tokens, _ = pattern.shape
-    tile, numbered = _tile_side(n_layers, n_heads)
-    gap = _NUMBER / tile if numbered else _GAP  # above a tile, in tiles
-    columns, rows = _edges(n_heads, n_tokens, _GAP), _edges(n_layers, n_tokens, gap)
+    tiles = _laid_out(n_layers, n_heads, n_tokens)
+    columns, rows = tiles.columns, tiles.rows
     # A little more than the tiles, so that the outline of one at the edge is not cut in half.
-    width, height = (
-        columns[-1] - columns[0] - _GAP + 2 * _EDGE,
-        rows[-1] - rows[0] - (0 if numbered else gap) + 2 * _EDGE,
-    )
-    first_row = -_EDGE - (gap if numbered else 0)
-    left, top = (0, 0) if numbered else (22, 18)
+    width, height = columns[-1] + 2 * _EDGE, rows[-1] + 2 * _EDGE
+    first_row, left, top = -_EDGE, 22, 18
+    if tiles.numbered:
+        height, first_row, left, top = height + tiles.gap_down, first_row - tiles.gap_down, 0, 0
     shown = "" if selected is None else f", layer {selected[0] + 1} head {selected[1] + 1} selected"
     return go.Figure(
         go.Heatmap(
-            z=_tiles(pattern, view.causal),
-            x=columns,
-            y=rows,
+            z=_cells(pattern, view.causal, tiles),
+            x=columns.round(5),
+            y=rows.round(5),
             zmin=0,
             zmax=_EMPTY,
             colorscale=[*style.attention_colours(end=100 / _EMPTY), [1, style.CLEAR]],
@@ -60,77 +99,88 @@ def heads_grid(
         ),
         style.layout(
             # A third larger than in the page's column, for a notebook.
-            height=round(height * tile * 4 / 3) + top,
-            width=round(width * tile * 4 / 3) + left,
+            height=round(height * tiles.px * 4 / 3) + top,
+            width=round(width * tiles.px * 4 / 3) + left,
             margin=(left, 0, top, 0),
-            xaxis=_axis(columns, n_tokens, range=[-_EDGE, width - _EDGE], constraintoward="left"),
-            yaxis=_axis(rows, n_tokens, range=[first_row + height, first_row], constraintoward="top", scaleanchor="x"),
+            xaxis=_axis(columns, tiles.side + tiles.across, range=[-_EDGE, width - _EDGE], constraintoward="left"),
+            yaxis=_axis(
+                rows,
+                tiles.side + tiles.down,
+                range=[first_row + height, first_row],
+                constraintoward="top",
+                scaleanchor="x",
+            ),
             annotations=[
-                *(_numbers(pattern, gap, selected) if numbered else _edge_numbers(n_layers, n_heads, selected)),
-                *(_roles(roles, gap) if roles and view.causal and n_tokens > 3 and tile >= _SMALLEST_WITH_ROLE else []),
+                *(_numbers(tiles, selected) if tiles.numbered else _edge_numbers(tiles, selected)),
+                *(_roles(roles, tiles) if roles and _room_for_roles(view, tiles) else []),
             ],
-            shapes=[] if selected is None else [_around(selected, gap)],
+            shapes=[] if selected is None else [_around(*tiles.corner(*selected))],
             meta={
                 "label": f"Attention of all heads: {count(n_layers, 'layer')} of {count(n_heads, 'head')}, "
                 f"{count(n_tokens, 'token')}{shown}",
                 "ratio": height / width,
                 "max": min(_HEIGHT, n_layers * (_LARGEST + _NUMBER)) + top,
-                "tile": n_tokens + 1,
+                "tile": [tiles.side + tiles.down, tiles.side + tiles.across],
                 "empty": _EMPTY,
             },
         ),
     )
 
 
+def _laid_out(n_layers: int, n_heads: int, n_tokens: int) -> _Tiles:
+    # A few tokens become several cells each, else a gap could not be narrower than a token.
+    side = n_tokens * math.ceil(8 / n_tokens)
+    px, numbered = _tile_side(n_layers, n_heads)
+    across = max(1, round(side * (_GAP if numbered else _NARROW_GAP)))
+    return _Tiles(n_layers, n_heads, side, across, math.ceil(side * _NUMBER / px) if numbered else across, px, numbered)
+
+
 def _tile_side(n_layers: int, n_heads: int) -> tuple[float, bool]:
     """The side of a tile in px where room is scarce, and whether a number fits above each."""
-    wide = _WIDTH / (n_heads * (1 + _GAP))
-    numbered = min(wide, _HEIGHT / n_layers - _NUMBER)
+    numbered = min(_WIDTH / (n_heads * (1 + _GAP)), _HEIGHT / n_layers - _NUMBER)
     if numbered >= _SMALLEST_NUMBERED:
         return numbered, True
-    return min(wide, _HEIGHT / (n_layers * (1 + _GAP))), False
+    return min(_WIDTH / n_heads, _HEIGHT / n_layers) / (1 + _NARROW_GAP), False
 
 
-def _edges(n_tiles: int, n_tokens: int, gap: float) -> Float[np.ndarray, " seq"]:
-    """Where cells begin and end along one axis, in tiles: before each tile's cells lies one empty cell, `gap` wide."""
-    tile = np.concatenate([[-gap], np.arange(n_tokens) / n_tokens])
-    starts = np.arange(n_tiles)[:, None] * (1 + gap)
-    return np.append((starts + tile).ravel(), n_tiles * (1 + gap) - gap).round(5)
+def _room_for_roles(view: View, tiles: _Tiles) -> bool:
+    return view.causal and len(view.tokens) > 3 and tiles.px >= _SMALLEST_WITH_ROLE
 
 
-def _tiles(pattern: Float[np.ndarray, "layer head query key"], causal: bool) -> UInt8[np.ndarray, "_ _"]:
-    """All heads in one array, in whole percent: a row (column) of gap before each tile, empty cells where masked."""
+def _cells(pattern: Float[np.ndarray, "layer head query key"], causal: bool, tiles: _Tiles) -> UInt8[np.ndarray, "_ _"]:
+    """All heads in one array, in whole percent: rows (columns) of gap before each tile, empty cells where masked."""
     n_layers, n_heads, n_tokens, _ = pattern.shape
     percent = np.rint(100 * np.nan_to_num(pattern)).clip(0, 100).astype(np.uint8)
     if causal:
         percent[..., np.triu(np.ones((n_tokens, n_tokens), dtype=np.bool_), k=1)] = _EMPTY
-    framed = np.full((n_layers, n_heads, n_tokens + 1, n_tokens + 1), _EMPTY, dtype=np.uint8)
-    framed[..., 1:, 1:] = percent
-    return framed.transpose(0, 2, 1, 3).reshape(n_layers * (n_tokens + 1), n_heads * (n_tokens + 1))
+    each = tiles.side // n_tokens
+    tall, wide = tiles.side + tiles.down, tiles.side + tiles.across
+    framed = np.full((n_layers, n_heads, tall, wide), _EMPTY, dtype=np.uint8)
+    framed[..., tiles.down :, tiles.across :] = percent.repeat(each, axis=-2).repeat(each, axis=-1)
+    return framed.transpose(0, 2, 1, 3).reshape(n_layers * tall, n_heads * wide)
 
 
-def _axis(edges: Float[np.ndarray, " seq"], n_tokens: int, **changes: Any) -> dict[str, Any]:
-    """An axis of which nothing is drawn; its tick texts number the tiles, for the hover box."""
+def _axis(edges: Float[np.ndarray, " seq"], tile: int, **changes: Any) -> dict[str, Any]:
+    """An axis of which nothing is drawn; its tick texts number the tiles, of `tile` cells each, for the hover box."""
     centres = (edges[:-1] + edges[1:]) / 2
-    numbers = [str(i // (n_tokens + 1) + 1) for i in range(len(centres))]
+    numbers = [str(i // tile + 1) for i in range(len(centres))]
     return style.axis(showticklabels=False, constrain="domain", tickvals=centres.round(6), ticktext=numbers, **changes)
 
 
-def _numbers(
-    pattern: Float[np.ndarray, "layer head query key"], gap: float, selected: tuple[int, int] | None
-) -> list[dict[str, Any]]:
+def _numbers(tiles: _Tiles, selected: tuple[int, int] | None) -> list[dict[str, Any]]:
     """layer.head above every tile, from 1.1."""
     notes = []
-    for layer, head in np.ndindex(*pattern.shape[:2]):
+    for layer, head in np.ndindex(tiles.n_layers, tiles.n_heads):
         chosen = (layer, head) == selected
+        x, y = tiles.corner(layer, head)
         name = f"{layer + 1}.{head + 1}"
         notes.append(
             style.note(
                 f"<b>{name}</b>" if chosen else name,
                 12,
                 style.INK if chosen else style.INK_3,
-                x=head * (1 + _GAP),
-                y=layer * (1 + gap),
+                x=x,
+                y=y,
                 xanchor="left",
                 yanchor="bottom",
                 yshift=2 if chosen else 0,  # off the outline
@@ -139,7 +189,7 @@ def _numbers(
     return notes
 
 
-def _edge_numbers(n_layers: int, n_heads: int, selected: tuple[int, int] | None) -> list[dict[str, Any]]:
+def _edge_numbers(tiles: _Tiles, selected: tuple[int, int] | None) -> list[dict[str, Any]]:
     """Heads numbered along the top and layers down the left side, where tiles are too small for their own."""
 
     def number(index: int, chosen: bool, **place: Any) -> dict[str, Any]:
@@ -147,24 +197,25 @@ def _edge_numbers(n_layers: int, n_heads: int, selected: tuple[int, int] | None)
         return style.note(words, 12, style.INK if chosen else style.INK_3, **place)
 
     layer, head = selected or (-1, -1)
-    step = 1 + _GAP
     heads = [
-        number(i, i == head, x=i * step + 0.5, y=1, yref="paper", yanchor="bottom", yshift=1) for i in range(n_heads)
+        number(i, i == head, x=tiles.corner(0, i)[0] + 0.5, y=1, yref="paper", yanchor="bottom", yshift=1)
+        for i in range(tiles.n_heads)
     ]
     layers = [
-        number(i, i == layer, y=i * step + 0.5, x=0, xref="paper", xanchor="right", xshift=-3) for i in range(n_layers)
+        number(i, i == layer, y=tiles.corner(i, 0)[1] + 0.5, x=0, xref="paper", xanchor="right", xshift=-3)
+        for i in range(tiles.n_layers)
     ]
     return heads + layers
 
 
-def _roles(roles: Sequence[Sequence[str]], gap: float) -> list[dict[str, Any]]:
+def _roles(roles: Sequence[Sequence[str]], tiles: _Tiles) -> list[dict[str, Any]]:
     """What each head does, in the empty corner of its tile; two words stand below each other."""
     return [
         style.note(
             "<br>".join(labels.for_plotly(word, columns=12) for word in role.split()),
             12,
             style.INK_2,
-            **{"x": head * (1 + _GAP) + 1.02, "y": layer * (1 + gap), "align": "right"},
+            **{"x": tiles.corner(layer, head)[0] + 1.02, "y": tiles.corner(layer, head)[1], "align": "right"},
             **{"xanchor": "right", "yanchor": "top"},
         )
         for layer, row in enumerate(roles)
@@ -173,6 +224,5 @@ def _roles(roles: Sequence[Sequence[str]], gap: float) -> list[dict[str, Any]]:
     ]
 
 
-def _around(selected: tuple[int, int], gap: float) -> dict[str, Any]:
-    x, y = selected[1] * (1 + _GAP), selected[0] * (1 + gap)
+def _around(x: float, y: float) -> dict[str, Any]:
     return outline(x - 0.03, x + 1.03, y - 0.03, y + 1.03)
