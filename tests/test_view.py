@@ -12,7 +12,8 @@ from nasty import NASTY
 from playwright.sync_api import Browser, Page, Route, expect
 
 from minigpt.figures import head, heads_grid, labels, style
-from minigpt.ui.view import PlotlyView, head_html, place
+from minigpt.ui.delivery import early
+from minigpt.ui.view import SCRIPTS, PlotlyView, head_html, place
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,9 @@ def build() -> gr.Blocks:
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     demo = build()
-    _, url, _ = demo.launch(head=head_html(), prevent_thread_lock=True, quiet=True)
+    _, url, _ = demo.launch(
+        head=head_html(), app_kwargs={"middleware": [early(SCRIPTS)]}, prevent_thread_lock=True, quiet=True
+    )
     yield url
     demo.close()
 
@@ -109,8 +112,9 @@ def test_nothing_is_asked_of_another_machine(browser, address):
     page.wait_for_selector("#line .main-svg", timeout=60_000)
     page.close()
     assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
-    # Preloaded and used once, not fetched twice.
-    assert sum("plotly.min.js" in url for url in asked) == 1
+    # Fetched once, and used; and that before any script of Gradio's own asks for the rest of the page.
+    [place] = [i for i, url in enumerate(asked) if "plotly-cartesian.min.js" in url]
+    assert place < next(i for i, url in enumerate(asked) if "/assets/Blocks-" in url)
 
 
 def test_a_view_has_a_name_for_those_who_cannot_see_it(page):
@@ -251,7 +255,7 @@ def test_none_clears_the_view_and_a_figure_brings_it_back(page):
 def test_the_script_may_come_late(browser, address):
     page = browser.new_page()
     held: list[Route] = []
-    page.route("**/plotly.min.js*", lambda route: held.append(route))
+    page.route("**/plotly-cartesian.min.js*", lambda route: held.append(route))
     page.goto(address, wait_until="commit")
     page.wait_for_selector("#line .mg-plot", state="attached", timeout=60_000)
     page.wait_for_timeout(500)

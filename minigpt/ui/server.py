@@ -7,11 +7,12 @@ import torch
 
 from minigpt.paths import asset
 from minigpt.runs import local_runs
+from minigpt.ui.delivery import early
 from minigpt.ui.door import MAX_LETTERS
 from minigpt.ui.handlers import Page
 from minigpt.ui.layout import build
 from minigpt.ui.theme import theme
-from minigpt.ui.view import head_html
+from minigpt.ui.view import SCRIPTS, head_html
 
 
 def launch_options() -> dict[str, object]:
@@ -20,6 +21,7 @@ def launch_options() -> dict[str, object]:
         "theme": theme(),
         "css_paths": [asset("style.css")],
         "head": head_html() + "".join(_script(name) for name in ("fragment.js", "guide.js")),
+        "app_kwargs": {"middleware": [early(SCRIPTS)]},
         "max_threads": 100,
         "max_file_size": 4 * MAX_LETTERS,
         "footer_links": [],

@@ -10,15 +10,16 @@ dark page, and a click on it says nothing.
 
 import html
 import json
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import plotly
 import plotly.graph_objects as go
 
 from minigpt.figures.style import DARK
-from minigpt.paths import asset
+from minigpt.ui.delivery import address
+
+# Plotly's own build of the charts that have two axes, a third of the whole: no figure here is of another kind.
+SCRIPTS = ("plotly-cartesian.min.js", "view.js")
 
 # Everything of substance is in assets/view.js, which may still be on its way when the component appears.
 _ON_LOAD = """
@@ -79,22 +80,12 @@ def place(event: gr.SelectData, rows: int, columns: int) -> tuple[int, int] | No
 def head_html() -> str:
     """What `launch(head=...)` needs for the views of a page: Plotly's script, view.js and the dark colours.
 
-    Plotly's script is the one in the installed package: no request leaves the machine. It is large, so the browser is
-    asked for it at once; the page does not wait for it.
+    No request leaves the machine. Gradio puts the head into the page once it runs itself; `delivery.early` lets the
+    browser ask for the scripts before.
     """
-    script, view = Path(plotly.__file__).parent / "package_data" / "plotly.min.js", asset("view.js")
-    gr.set_static_paths([script, view])
+    plotly, view = (html.escape(address(name)) for name in SCRIPTS)
     return (
-        f'<link rel="preload" as="script" href="{_address(script)}">'
         f"<script>window.miniGPTDark = {json.dumps(DARK)};</script>"
-        f'<script async src="{_address(script)}"></script>'
-        f'<script defer src="{_address(view)}"></script>'
+        f'<script async src="{plotly}"></script>'
+        f'<script defer src="{view}"></script>'
     )
-
-
-def _address(file: Path) -> str:
-    """Where Gradio serves a static file; relative, because the page may live below a path of its host.
-
-    The time of change makes a new file a new address, so that no browser shows yesterday's from its cache.
-    """
-    return html.escape(f"gradio_api/file={file.resolve()}?{int(file.stat().st_mtime)}")
