@@ -100,6 +100,18 @@ class GPTConfig:
         """d_mlp as a plain int: after validation it is never None."""
         return self.d_mlp or 0
 
+    @property
+    def n_params(self) -> int:
+        """How many numbers training can change in a model of this shape, without making one."""
+        width, bias = self.n_heads * self.d_head, int(self.bias)
+        attention = (self.d_model + bias) * 3 * width + (width + bias) * self.d_model
+        mlp = (self.d_model + bias) * self.width_of_mlp + (self.width_of_mlp + bias) * self.d_model
+        norm = (1 + bias) * self.d_model if self.layer_norm else 0
+        layer = norm + attention + (norm + mlp if self.width_of_mlp else 0)
+        tables = self.d_vocab * (1 if self.tie_unembedding else 2)
+        tables += self.n_ctx if self.positions == "learned" else 0
+        return tables * self.d_model + self.n_layers * layer + norm
+
 
 @dataclass(frozen=True)
 class TrainingConfig:

@@ -16,7 +16,6 @@ from minigpt.config import PRESETS, GPTConfig, SamplingConfig, TrainingConfig
 from minigpt.corpora import LESSONS, Settings, drawn
 from minigpt.data import encode_text, fit
 from minigpt.history import History
-from minigpt.model import Transformer
 from minigpt.runs import RunSettings
 from minigpt.tokenizer import Tokenizer, clean, train_tokenizer
 
@@ -261,9 +260,8 @@ def plan(reading: Reading, settings: RunSettings) -> Plan:
     lesson = settings.taught()
     known = drawn(lesson.source).log_probability if lesson else None
     config, references = fit(reading.ids, reading.tokenizer, *settings.applied(), known)
-    with torch.device("meta"):  # Counts parameters without making any.
-        n_params = Transformer(config).n_params
-    return Plan(config, n_params, History(n_steps=settings.training.steps, references=references))
+    history = History(n_steps=settings.training.steps, references=references)
+    return Plan(config, config.n_params, history)
 
 
 def prompts_from(reading: Reading) -> tuple[str, ...]:
