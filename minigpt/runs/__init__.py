@@ -3,6 +3,6 @@
 from minigpt.runs.local import local_runs, warm_up
 from minigpt.runs.record import ACTIVE, Progress, RunSettings
 from minigpt.runs.scheduler import Runs, UnknownRun
-from minigpt.runs.worker import work
+from minigpt.runs.worker import NICE, work
 
-__all__ = ["ACTIVE", "Progress", "RunSettings", "Runs", "UnknownRun", "local_runs", "warm_up", "work"]
+__all__ = ["ACTIVE", "NICE", "Progress", "RunSettings", "Runs", "UnknownRun", "local_runs", "warm_up", "work"]

@@ -23,6 +23,7 @@ from minigpt.training import Failure, TrainingState, advance, begin
 _KEPT: OrderedDict[Path, TrainingState] = OrderedDict()
 _MAX_KEPT = 4
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # as glibc's malloc.h numbers them
+NICE = 5  # how far behind the server the workers stand
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,9 @@ def prepare_process() -> None:
     """Called once in each worker: one torch thread, politely behind the server, and gone when the server is."""
     torch.set_num_threads(1)
     keep_memory()
-    if hasattr(os, "nice"):
-        os.nice(5)
+    if hasattr(os, "getpriority"):
+        # The thread that started this process may have been nice already.
+        os.nice(max(0, os.getpriority(os.PRIO_PROCESS, os.getppid()) + NICE - os.nice(0)))
     threading.Thread(target=_outlive_nobody, daemon=True).start()
 
 

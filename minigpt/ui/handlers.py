@@ -4,6 +4,8 @@ Exploring has its own, in exploring.py, and so has the guide, in guiding.py.
 """
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,7 +14,7 @@ import gradio as gr
 
 from minigpt import figures
 from minigpt.corpora import LESSONS, Settings
-from minigpt.runs import ACTIVE, Runs, RunSettings, UnknownRun, warm_up, work
+from minigpt.runs import ACTIVE, NICE, Runs, RunSettings, UnknownRun, warm_up, work
 from minigpt.ui import door, lesson_words, words
 from minigpt.ui.explorer import Selection
 from minigpt.ui.steering import buttons
@@ -45,6 +47,10 @@ class Page:
         """Start the workers in the background, so that the first Train does not wait for imports."""
 
         def measure() -> None:
+            if sys.platform == "linux":
+                # There a thread has a niceness of its own, and the workers that it starts have it from their first
+                # import on: the page, which opens at the same time, comes first.
+                os.nice(NICE)
             self.speed = warm_up(self.runs)
 
         threading.Thread(target=measure, daemon=True).start()

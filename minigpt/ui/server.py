@@ -41,10 +41,10 @@ def serve() -> None:
     torch.set_num_threads(1)
     runs = local_runs()
     page = Page(runs)
-    page.warm_up()
     blocks: gr.Blocks = build(page)
     try:
         _, url, _ = blocks.launch(prevent_thread_lock=True, **launch_options())  # type: ignore[arg-type]
+        page.warm_up()  # Not before: on few cores the page itself would wait for the workers' imports.
         print(f"miniGPT is at {url}  (Ctrl+C ends it)", flush=True)
         blocks.block_thread()
     finally:

@@ -1,0 +1,82 @@
+"""From `python app.py` to a page: what is left out of the way, and in which order things begin."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from minigpt.runs import NICE, local_runs
+from minigpt.ui import handlers, server
+
+
+def alone(code: str) -> str:
+    """What the code prints in a Python of its own."""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def niceness() -> int:
+    return os.nice(0)
+
+
+def test_the_page_is_ready_without_the_compiler_of_torch_and_without_stubs_for_editors():
+    code = """
+import ast, inspect, sys
+import minigpt
+read, file_of, cut = [], inspect.getfile, ast.get_source_segment
+ast.get_source_segment = lambda source, node: read.append(node.name) or cut(source, node)
+from minigpt.ui.handlers import Page
+from minigpt.ui.layout import build
+build(Page(None))
+# Each import of it takes as long as torch itself.
+print("torch._dynamo" in sys.modules, inspect.getfile is file_of, *sorted(set(read)))
+"""
+    compiler, whole, *stubs = alone(code).split()
+    assert (compiler, whole) == ("False", "True")
+    assert set(stubs) <= {"Api", "Fragment", "PlotlyView"}, "made while the page is built; Gradio has eighty more"
+
+
+def test_the_page_is_served_before_the_workers_begin(monkeypatch):
+    order: list[str] = []
+
+    class Blocks:
+        def launch(self, **_: object) -> tuple[None, str, None]:
+            order.append("served")
+            return None, "http://there", None
+
+        def block_thread(self) -> None:
+            order.append("waits")
+
+    class Runs:
+        def close(self) -> None:
+            order.append("closed")
+
+    monkeypatch.setattr(server, "local_runs", Runs)
+    monkeypatch.setattr(server, "build", lambda page: Blocks())
+    monkeypatch.setattr(handlers.Page, "warm_up", lambda page: order.append("workers"))
+    monkeypatch.setattr(server.torch, "set_num_threads", lambda n: None)
+    server.serve()
+    assert order == ["served", "workers", "waits", "closed"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a thread has a niceness of its own")
+def test_workers_stand_behind_the_page_from_their_first_import_on(tmp_path):
+    ours = os.nice(0)
+    runs = local_runs(tmp_path, n_workers=1)
+    page = handlers.Page(runs)
+    try:
+        page.warm_up()
+        while not (workers := list(runs._executor._processes or ())):
+            time.sleep(0.01)
+        at_first = os.getpriority(os.PRIO_PROCESS, workers[0])
+        while page.speed is None:
+            time.sleep(0.05)
+        assert at_first == os.getpriority(os.PRIO_PROCESS, workers[0]) == ours + NICE
+        assert os.nice(0) == ours
+        # A pool that the server itself starts, because the first broke, is as nice.
+        other = local_runs(tmp_path / "other", n_workers=1)
+        assert other.submit(niceness).result() == ours + NICE
+        other.close()
+    finally:
+        runs.close()
