@@ -1,11 +1,14 @@
 """How the page's files reach a browser: early, once, and from this machine alone."""
 
+import gzip
 import hashlib
 from collections.abc import Sequence
+from urllib.parse import quote
 
 import gradio as gr
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from minigpt.paths import asset
@@ -21,7 +24,8 @@ def address(name: str) -> str:
     """
     file = asset(name).resolve()
     gr.set_static_paths(file)
-    return f"{_FILE}{file}?{hashlib.sha256(file.read_bytes()).hexdigest()[:16]}"
+    # Quoted, because a header holds no accents, and a folder may have any name.
+    return f"{_FILE}{quote(file.as_posix())}?{hashlib.sha256(file.read_bytes()).hexdigest()[:16]}"
 
 
 def early(names: Sequence[str]) -> Middleware:
@@ -29,24 +33,35 @@ def early(names: Sequence[str]) -> Middleware:
 
     Gradio adds scripts of a page's own when its own have run, and so the largest would come last.
     """
-    links = ", ".join(f"<{address(name)}>; rel=preload; as=script" for name in names)
-    return Middleware(_Delivery, links=links)
+    return Middleware(_Delivery, names=names)
 
 
 class _Delivery:
-    """Adds headers: to the page, what it will need; to files whose address changes with them, that they may be kept."""
+    """Adds to the page what it will need, and keeps the scripts packed.
 
-    def __init__(self, app: ASGIApp, links: str) -> None:
-        self._app, self._links = app, links
+    Gradio would pack a large script anew for each visitor, while the small ones that draw the page wait behind it.
+    """
+
+    def __init__(self, app: ASGIApp, names: Sequence[str]) -> None:
+        self._app = app
+        self._links = ", ".join(f"<{address(name)}>; rel=preload; as=script" for name in names)
+        self._packed = {
+            f"/{_FILE}{asset(name).resolve().as_posix()}": gzip.compress(asset(name).read_bytes()) for name in names
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] == 200:
+        async def send_with_links(message: Message) -> None:
+            if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 if headers.get("content-type", "").startswith("text/html"):
                     headers["Link"] = self._links
-                elif f"/{_FILE}" in scope["path"] and scope["query_string"]:
-                    headers["Cache-Control"] = _FOR_EVER
             await send(message)
 
-        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif scope["path"] in self._packed and "gzip" in Headers(scope=scope).get("accept-encoding", ""):
+            headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding", "Cache-Control": _FOR_EVER}
+            packed = Response(self._packed[scope["path"]], headers=headers, media_type="text/javascript")
+            await packed(scope, receive, send)
+        else:
+            await self._app(scope, receive, send_with_links)
