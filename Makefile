@@ -4,19 +4,22 @@
 #   TORCH_INDEX  where to take torch from; on Linux without a GPU, https://download.pytorch.org/whl/cpu saves gigabytes
 #   PORT         the port of the page (default: Gradio's, 7860)
 #   SEEDS, LESSONS   how many seeds make lessons trains (default: 10), and which lessons (default: all)
+#   TEXT         tiny Shakespeare, for make bench and make recipe (default: build/tinyshakespeare.txt, fetched if missing)
 #   ARGS         passed on to pytest, as in: make test ARGS="-k tokenizer"
 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install
 
-.PHONY: help demo test lessons check format install clean
+.PHONY: help demo test lessons bench recipe check format install clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     open the page on this machine (PORT=7860)"
 	@echo "make test     make check, then every test, the ones in a browser included"
 	@echo "make lessons  train every lesson at ten seeds on one core, and print whether it keeps its promise"
+	@echo "make bench    how fast training, writing, looking and the page are, against others; writes docs/benchmarks.md"
+	@echo "make recipe   what each choice in the page's default is worth; writes docs/recipe.md"
 	@echo "make check    style, types, and the direction of imports"
 	@echo "make format   lay the code out as make check wants it"
 	@echo "make install  make .venv with all that the demo and the tests need"
@@ -35,6 +38,16 @@ test: check
 # About twenty minutes. LESSONS="echo reverse" trains some of them, SEEDS=3 fewer of each.
 lessons: $(VENV)/demo-installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m minigpt.lessons --seeds $(or $(SEEDS),10) $(LESSONS)
+
+# Up to twenty minutes each, and nothing else should run beside them. The text is not part of this project.
+TEXT := build/tinyshakespeare.txt
+
+bench: $(VENV)/bench-installed
+	@browser=$$($(BIN)/python tests/find_browser.py) || exit 1; \
+	MINIGPT_BROWSER="$$browser" $(BIN)/python -W ignore -m benchmarks --text $(TEXT) --write docs/benchmarks.md
+
+recipe: $(VENV)/demo-installed
+	$(BIN)/python -m benchmarks.levers --text $(TEXT) --write docs/recipe.md
 
 check: install
 	$(BIN)/ruff check
@@ -56,6 +69,10 @@ $(VENV)/demo-installed: requirements.txt $(BIN)/python
 
 $(VENV)/tests-installed: requirements-dev.txt $(VENV)/demo-installed
 	$(PIP) --quiet -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/bench-installed: requirements-bench.txt $(VENV)/tests-installed
+	$(PIP) --quiet -r requirements-bench.txt
 	@touch $@
 
 # A python3.12 on the path need not run (version managers leave stand-ins), so each is asked.

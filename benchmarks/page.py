@@ -183,6 +183,11 @@ def traffic() -> list[Line]:
     ]
 
 
+def everything(rounds: int) -> list[Line]:
+    """All of the above, so many times each."""
+    return [*painting(rounds), *first_visit(rounds), *readable(rounds), *starting(rounds), *traffic()]
+
+
 class Received:
     """Bytes that a page has received over the network since this was made."""
 
