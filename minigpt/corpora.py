@@ -144,8 +144,9 @@ _ALL = (
         source=Echo(),
         prompts=("qkzvb|qkz", "bcdfgh|bcd", "xwvt|x"),
         # Windows that run on into the next lines: where one line stands alone, some seeds count places instead.
-        config=replace(_ATTENTION_ONLY, n_ctx=32, n_heads=2, d_head=0),
-        training=TrainingConfig(steps=600, batch_size=32, windows="line starts"),
+        # A smaller start and smaller steps than usual: else one seed in six ends with half a head, or off the floor.
+        config=replace(_ATTENTION_ONLY, n_ctx=32, n_heads=2, d_head=0, init_std=0.07),
+        training=TrainingConfig(steps=600, batch_size=32, learning_rate=0.02, windows="line starts"),
         promise=Promise("the letter after the earlier copy", share=0.5, layer=1, gap=0.1, knowable="after the bar"),
         floor_from=_RANDOM_HALF,
     ),

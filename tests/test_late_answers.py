@@ -27,8 +27,8 @@ def skipped(update: Any) -> bool:
 
 
 def described(page: Page, text: str, run: str = "", refused: tuple[str, str] = NO_REFUSAL) -> dict[str, Any]:
-    _, fields = door.usual("own")
-    answer = page.describe(SOMEBODY, text, run, "own", {}, refused, "", [], *fields)
+    preset, fields = door.usual("own")
+    answer = page.describe(SOMEBODY, text, run, "own", {}, refused, "", [], preset, *fields)
     return dict(zip(DESCRIBE_NAMES, answer, strict=True))
 
 
@@ -44,6 +44,17 @@ def test_only_the_stream_of_a_run_shows_it(page):
     }
     # `describe` and `estimate` tell of a plan, and are silent where a run is followed: see below.
     assert {name.rstrip("_0123456789") for name in tellers} == {"follow", "describe", "estimate"}
+
+
+def test_no_two_handlers_that_keep_the_last_of_their_events_share_one(page):
+    """When either was done Gradio would repeat the event for both, and so without end: twenty requests a second."""
+    keepers: dict[tuple[int, str], list[str]] = {}
+    for dependency in build(page).config["dependencies"]:
+        for component, event in dependency["targets"]:
+            if dependency["trigger_mode"] == "always_last" and component is not None:
+                keepers.setdefault((component, event), []).append(dependency["api_name"])
+    assert keepers
+    assert [names for names in keepers.values() if len(names) > 1] == []
 
 
 def test_a_plan_that_is_ready_after_the_run_began_is_not_shown(page):

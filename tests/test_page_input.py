@@ -55,6 +55,21 @@ def test_hostile_words_as_pieces_reach_axis_bars_and_hover(page: Page, server: S
         assert said.startswith(f"“{for_page(tokens[row])}” ({row + 1}) → “{for_page(tokens[row])}” ({row + 1}): "), said
 
 
+def test_the_page_is_silent_soon_after_a_lesson_is_picked(page: Page) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "queue/join" in request.url else None)
+    for name in ("echo", "essay", "reverse", "essay"):
+        asked.clear()
+        page.click("#lesson input")
+        page.get_by_role("option", name=LESSONS[name].title).click()
+        expect(page.locator("#lesson input")).to_have_value(LESSONS[name].title)
+        page.wait_for_timeout(3000)
+        assert 0 < len(asked) < 20, len(asked)
+    asked.clear()
+    page.wait_for_timeout(1000)
+    assert asked == []
+
+
 def test_bad_input_gets_a_sentence_and_loses_nothing(page: Page, server: Served) -> None:
     said = page.locator("#text-message")
     for text, sentence in (

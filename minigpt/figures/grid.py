@@ -72,7 +72,7 @@ def heads_grid(
 
     One trace holds all tiles, in whole percent: 12 x 12 heads of 64 tokens are 0.9 MB and a few hundred nodes, where
     a trace a head is 4 MB and 50,000. All cells have one size, the gaps too: Plotly paints such a map as a picture,
-    and any other cell by cell, which takes four times as long. A click gives row and column; `layout.meta["tile"]` of
+    and any other cell by cell, which takes longer. A click gives row and column; `layout.meta["tile"]` of
     them, rows and columns, make one tile and the gap before it.
     """
     pattern = checked(view, selected)

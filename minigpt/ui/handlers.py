@@ -142,13 +142,17 @@ class Page:
         refused: tuple[str, str],
         prompt: str,
         examples: list[str],
+        preset: str,
         *fields: Any,
     ) -> list[Update]:
-        """What the text holds, and what pressing Train would do with it.
+        """What the text holds, what a run would use, and what pressing Train would do with it.
 
         refused: a text and why a file could not take its place, which is said while that text is at hand.
         """
-        asked, lesson = door.Fields(*fields), door.lesson_of(text, lesson, drawn_with)
+        asked = door.Fields(*fields)
+        size = door.size_name(preset, asked, lesson)
+        used = gr.update(label=words.settings_label(size, asked.optimiser, asked.steps, asked.breaks))
+        lesson = door.lesson_of(text, lesson, drawn_with)
         title = words.title("1", "Text", fold=True)
         planned: list[Update] = [gr.skip()] * 4
         settings, settings_error = door.shown(door.settings_of, asked, lesson, drawn_with)
@@ -158,7 +162,7 @@ class Page:
             reading = door.read(door.text_of(text), door.KINDS[asked.tokenizer], asked.pieces)
         except ValueError as error:
             problem = refusal or words.message(str(error), "err" if text else "note")
-            return [title, [], [], problem, told, *planned, *[gr.skip()] * 3]
+            return [title, [], [], problem, told, used, *planned, *[gr.skip()] * 3]
         if settings and not run:
             plan = door.plan(reading, settings)
             planned = [
@@ -177,17 +181,12 @@ class Page:
             words.preview(tokens),
             refusal,
             told,
+            used,
             *([gr.skip()] * len(planned) if self._follows(request) else planned),
             words.examples(picks),
             picks,
             picks[0] if stale else gr.skip(),
         ]
-
-    def name_settings(self, preset: str, lesson: str, *fields: Any) -> Update:
-        """The label of the Settings panel: what a run would use."""
-        asked = door.Fields(*fields)
-        size = door.size_name(preset, asked, lesson)
-        return gr.update(label=words.settings_label(size, asked.optimiser, asked.steps, asked.breaks))
 
     async def estimate(self, request: gr.Request, text: str, lesson: str, drawn_with: Settings, *fields: Any) -> Update:
         """On a page that has just opened: how long Train will take, as soon as that is known."""

@@ -20,6 +20,10 @@ from minigpt.ui.view import PlotlyView
 
 FIRST_LESSON = "stories"
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+# What to do with an event while the handler is at work on an earlier one: keep the last, or hand on each. Two that keep
+# the last of the same event would call each other for ever: Gradio repeats the event for both when either is done.
+LAST: dict[str, Any] = {"trigger_mode": "always_last"}
+EACH: dict[str, Any] = {"trigger_mode": "multiple"}
 
 Parts = dict[str, Any]
 
@@ -224,8 +228,8 @@ LOOK_NAMES = ("train_title", "train", "pause", "step", "stop", "status", "run_me
               "sample", "empty", "arrived")  # fmt: skip
 EXPLORE_NAMES = ("explore_message", *POSITION_NAMES, *HEAD_NAMES, "selection", "explored", "explore_title")
 OPEN_NAMES = ("run", "lesson", "drawn_with", "text", "own", "look_for", *FIELD_NAMES, "prompt", "train_message")
-DESCRIBE_NAMES = ("text_title", "facts", "preview", "text_message", "settings_message", "train_title", "curve",
-                  "status", "lesson_notes", "examples", "prompts", "prompt")  # fmt: skip
+DESCRIBE_NAMES = ("text_title", "facts", "preview", "text_message", "settings_message", "settings", "train_title",
+                  "curve", "status", "lesson_notes", "examples", "prompts", "prompt")  # fmt: skip
 GUIDE_NAMES = ("guide", "place", "guide_offer", "pending")
 ACT_NAMES = ("prompt", "run", "train_message", *EXPLORE_NAMES)
 assert (len(LOOK_NAMES), len(EXPLORE_NAMES), len(OPEN_NAMES)) == (N_LOOK, N_EXPLORE, N_OPEN)
@@ -266,24 +270,19 @@ def _wire_text(page: Page, wires: Wires) -> None:
         ("text", "cleared", "lesson", "drawn_with", *FIELD_NAMES),
         ("clear", "lesson", "own", "look_for", "guide", *fields),
     )
-    wires.on("change text", page.own_text, known, own, trigger_mode="always_last")
+    owned = wires.on("change text", page.own_text, known, own, **LAST)
     knobs = ("knobs", *KNOB_NAMES, "change_message")
-    wires.on("change lesson drawn_with", page.show_knobs, "lesson drawn_with", knobs, trigger_mode="always_last")
+    wires.on("change lesson drawn_with", page.show_knobs, "lesson drawn_with", knobs, **EACH)
     drawn = ("text", "drawn_with", "change_message")
     wires.on("click draw_anew", page.draw_anew, ("lesson", *KNOB_NAMES), drawn)
     wires.on(("submit", *KNOB_NAMES), page.draw_anew, ("lesson", *KNOB_NAMES), drawn)
     wires.on("click clear", page.clear_text, "text cleared", "text cleared lesson look_for")
     wires.on("upload open_file", page.open_file, "open_file text", "text lesson own look_for refused")
-    wires.on("change tokenizer", page.pick_tokenizer, "tokenizer", "pieces")
-    named = ("preset", "lesson", *FIELD_NAMES)
-    wires.on(("change", *named), page.name_settings, named, "settings", trigger_mode="always_last")
-    wires.on(
-        ("change", "text", "refused", *FIELD_NAMES),
-        page.describe,
-        ("text", "run", "lesson", "drawn_with", "refused", "prompt", "prompts", *FIELD_NAMES),
-        DESCRIBE_NAMES,
-        trigger_mode="always_last",
-    )
+    wires.on("change tokenizer", page.pick_tokenizer, "tokenizer", "pieces", **EACH)
+    told = ("text", "run", "lesson", "drawn_with", "refused", "prompt", "prompts", *fields)
+    in_turn = {**LAST, "concurrency_id": "describe"}
+    wires.on(("change", "refused", *fields), page.describe, told, DESCRIBE_NAMES, **in_turn)
+    owned.then(page.describe, wires.named(told), wires.named(DESCRIBE_NAMES), **QUIET, **in_turn)
 
 
 def _wire_training(page: Page, wires: Wires, blocks: gr.Blocks) -> None:
@@ -312,18 +311,18 @@ def _wire_exploring(exploring: Exploring, wires: Wires) -> None:
     wires.on("select lesson_notes", exploring.show_promise, ("run", *SAMPLING_NAMES), shown, **at_work)
     wires.on("change arrived", exploring.arrive, ("arrived", *asked), EXPLORE_NAMES, **at_work)
     opened = ("explore_message", *HEAD_NAMES, "selection")
-    newest = {"trigger_mode": "always_last"}  # Of quick clicks the last one counts.
-    wires.on("select grid", exploring.pick_head, "selection", opened, **newest)
+    # Of quick clicks the last one counts.
+    wires.on("select grid", exploring.pick_head, "selection", opened, **LAST)
     picked = ("explore_message", *POSITION_NAMES, *opened[1:])
-    wires.on("select continuation", exploring.pick_token, "selection", picked, **newest)
+    wires.on("select continuation", exploring.pick_token, "selection", picked, **LAST)
     wires.on("change length temperature", exploring.name_sampling, "length temperature", "sampling")
 
 
 def _wire_guide(guiding: Guiding, wires: Wires, blocks: gr.Blocks) -> None:
-    wires.on("change lesson", guiding.offer, "place lesson", "guide_offer", trigger_mode="always_last")
+    wires.on("change lesson", guiding.offer, "place lesson", "guide_offer", **EACH)
     blocks.load(guiding.offer, wires.named("place lesson"), wires.named("guide_offer"), **QUIET)
     wires.on("select guide_offer", guiding.open, "place lesson run", GUIDE_NAMES)
     wires.on("select guide", guiding.press, "place run", GUIDE_NAMES)
-    wires.on("change arrived", guiding.refresh, "place arrived guide", "guide")
+    wires.on("change arrived", guiding.refresh, "place arrived guide", "guide", **EACH)
     asked = ("pending", "run", "text", "lesson", "drawn_with", *FIELD_NAMES, *SAMPLING_NAMES)
     wires.on("change pending", guiding.act, asked, ACT_NAMES, concurrency_limit=4)
