@@ -156,7 +156,7 @@ _ALL = (
         look_for="an anti-diagonal in layer 2: after the bar each letter looks further back than the one before.",
         source=Reverse(),
         prompts=("qkzvb|bvz", "bcdfgh|hgf", "xwvt|t"),
-        config=replace(_ATTENTION_ONLY, d_model=48, d_head=0, init_std=0.14, tie_unembedding=False),
+        config=replace(_ATTENTION_ONLY, d_model=48, d_head=0, init_std=0.11, tie_unembedding=False),
         training=TrainingConfig(steps=800, batch_size=32, warmup_steps=100, windows="single lines"),
         promise=Promise(
             "its earlier copy or the letter before that", share=0.5, layer=1, gap=0.1, knowable="after the bar"
@@ -223,9 +223,12 @@ _ALL = (
     ),
 )
 
-# The same text and model as Echo: what is wrong is for the reader to find out.
+# The same text as Echo, and larger steps, with which mistakes show more: what is wrong is for the reader to find out.
+_ECHO = next(lesson for lesson in _ALL if lesson.name == "echo")
 _DEBUGGING = replace(
-    next(lesson for lesson in _ALL if lesson.name == "echo"),
+    _ECHO,
+    config=replace(_ECHO.config, init_std=_ATTENTION_ONLY.init_std),
+    training=replace(_ECHO.training, steps=750, learning_rate=None),
     name="debugging",
     title="Debugging: find the mistake",
     look_for="a symptom first, and then its cause: the guide hides one mistake in each of five cases.",
