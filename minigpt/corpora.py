@@ -228,7 +228,7 @@ _ECHO = next(lesson for lesson in _ALL if lesson.name == "echo")
 _DEBUGGING = replace(
     _ECHO,
     config=replace(_ECHO.config, init_std=_ATTENTION_ONLY.init_std),
-    training=replace(_ECHO.training, steps=750, learning_rate=None),
+    training=replace(_ECHO.training, steps=750, learning_rate=None, eval_every=None),
     name="debugging",
     title="Debugging: find the mistake",
     look_for="a symptom first, and then its cause: the guide hides one mistake in each of five cases.",
