@@ -3,7 +3,7 @@
 #   PYTHON       the Python to make it with, 3.11 or newer (default: the first one found)
 #   TORCH_INDEX  where to take torch from; on Linux without a GPU, https://download.pytorch.org/whl/cpu saves gigabytes
 #   PORT         the port of the page (default: Gradio's, 7860)
-#   SEEDS, LESSONS   how many seeds make lessons trains (default: 10), and which lessons (default: all)
+#   SEEDS, LESSONS   how many seeds make lessons trains (default: 10; make recipe: 3), and which lessons (default: all)
 #   TEXT         tiny Shakespeare, for make bench and make recipe (default: build/tinyshakespeare.txt, fetched if missing)
 #   ARGS         passed on to pytest, as in: make test ARGS="-k tokenizer"
 
@@ -47,7 +47,7 @@ bench: $(VENV)/bench-installed
 	MINIGPT_BROWSER="$$browser" $(BIN)/python -W ignore -m benchmarks --text $(TEXT) --write docs/benchmarks.md
 
 recipe: $(VENV)/demo-installed
-	$(BIN)/python -m benchmarks.levers --text $(TEXT) --write docs/recipe.md
+	$(BIN)/python -m benchmarks.levers --seeds $(or $(SEEDS),3) --text $(TEXT) --write docs/recipe.md
 
 check: install
 	$(BIN)/ruff check

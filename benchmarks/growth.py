@@ -2,7 +2,9 @@
 
 import statistics
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -10,6 +12,7 @@ import matplotlib.pyplot as plt
 from benchmarks.measure import Line
 from benchmarks.speed import our_state
 from minigpt.config import GPTConfig, TrainingConfig
+from minigpt.runs.worker import keep_memory
 from minigpt.training import TrainingState, advance
 
 # Layers, width, context, batch: parameters from .1 to 10 million, then contexts with the same 2,048 tokens a step.
@@ -78,7 +81,8 @@ def spread(points: list[Point]) -> float:
 
 def growth(rounds: int, picture: Path | None = None) -> list[Line]:
     """How far a step's seconds stray from its work; the picture shows every size."""
-    series = measured(rounds)
+    with ProcessPoolExecutor(1, get_context("spawn"), initializer=keep_memory) as worker:
+        series = worker.submit(measured, rounds).result()
     lines = []
     for points, what in zip(series, ("parameters, 0.1 to 10 M", "context, 32 to 512"), strict=True):
         rates = [point.rate / 1e9 for point in points]
