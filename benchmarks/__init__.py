@@ -1,1 +1,1 @@
-"""How fast is it? `python -m benchmarks` measures and writes docs/benchmarks.md; every figure is a ratio in one run."""
+"""How fast is it? `python -m benchmarks` measures and writes docs/benchmarks.md; what is compared takes turns."""

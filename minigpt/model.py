@@ -54,7 +54,6 @@ def causal_pattern(
 
 
 @lru_cache(maxsize=1)  # All layers of a pass need the same one, and a large one is 64 MB.
-@torch.inference_mode(False)
 def _ahead(n_query: int, n_key: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "query key"]:
     """-inf where the key comes after the query. No large number instead: exp(-inf) is exactly 0, exp(-100) is not."""
     return torch.full((n_query, n_key), -torch.inf, dtype=dtype, device=device).triu(n_key - n_query + 1)

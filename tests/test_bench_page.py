@@ -4,7 +4,6 @@ import pytest
 from playwright.sync_api import Browser
 
 from benchmarks import chromium, page
-from benchmarks.measure import Line, table
 
 pytestmark = pytest.mark.browser
 
@@ -45,12 +44,3 @@ def test_a_new_prompt_is_painted_sooner_than_a_page_is_opened(browser: Browser) 
             page.open_grid(there, address)
             again = min(page.another_prompt(there) for _ in range(3))
     assert 3 * again < first
-
-
-def test_a_line_may_have_a_unit_and_no_promise() -> None:
-    lines = [Line("start", 3.2, 5, "of 3", at_most=True, unit="s"), Line("bytes", 31.0, None, "", unit="kB")]
-    assert [line.holds for line in lines] == [True, True]
-    assert table(lines).splitlines()[2:] == [
-        "| start | 3.20 s | ≤ 5 s | holds | of 3 |",
-        "| bytes | 31.00 kB |  |  |  |",
-    ]

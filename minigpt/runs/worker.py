@@ -75,7 +75,7 @@ def prepare_process() -> None:
 def keep_memory() -> None:
     """Keep for the next step the memory that a step gives back: else the kernel clears the same pages at every step.
 
-    Known to glibc alone; other systems stay as they are. What a process holds does not rise above its own peak.
+    Known to glibc alone; other systems stay as they are. A process then holds up to 64 MB more than its own peak.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt:
