@@ -91,7 +91,7 @@ def far_off(lines: list[Line]) -> list[Line]:
 def everything(text: str, rounds: int, seeds: int, picture: Path | None) -> str:
     """The whole page, in Markdown."""
     # Imported here: they take what only the long form needs.
-    from benchmarks import growth, page
+    from benchmarks import growth, page, profile
 
     losses, seconds = times_to_a_loss(text, seeds)
     sections = [f"## Seconds to a validation loss\n\n{table(losses)}\n\n{LOSSES}\n\n{seconds}"]
@@ -105,6 +105,7 @@ def everything(text: str, rounds: int, seeds: int, picture: Path | None) -> str:
     for title, part in parts.items():
         sections.append(f"## {title}\n\n{table(part())}")
         say(sections[-1])
+    sections.append(f"## Where the time goes\n\n{PROFILED}\n\n{profile.section()}\n\n{TRIED}")
     machine = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
     head = PAGE.format(machine=f"{machine}, torch {torch.__version__}", rounds=rounds, seeds=seeds)
     if picture:
@@ -137,6 +138,23 @@ def main() -> None:
 LOSSES = """Tiny Shakespeare, characters, the last tenth held out. The clock stands still while the loss is looked at,
 every ten steps. The published settings are nanoGPT's for a CPU, run on this package's model in the usual loop: whole
 batches, AdamW, torch's own threads. Each recipe has its own plan of steps and learning rates."""
+
+PROFILED = """One thread, by torch's profiler, which slows small operations down: shares are what to read."""
+
+TRIED = """What was tried where a line is short, and brought nothing or too little:
+
+- The same model, our training: three steps of Newton and Schulz in place of five, and other coefficients for it, are
+  faster a step and need more of them; the lessons then learn less well.
+- Training, M: the weights' products are most of a step, and stand at what the machine gives; other layouts of the
+  matrices took equally long. The peer's own speed moves by a sixth from run to run on an idle machine, and the ratio
+  with it.
+- Writing: what is not a product of weights is some thirty operations on short arrays a layer, one to two microseconds
+  each.
+- Looking: the products are at the machine's peak already. Keeping memory as the workers do brought nothing here.
+- Painting 12 × 12 heads: nearly half is Plotly's search for the colour of each of 590,000 cells, once a cell.
+- First visit: the frame around the page, without anything in it, takes .4 to 1.1 s to appear.
+- Growth by parameters: the smaller the model, the more of a step is spent between torch's operations, not in them.
+"""
 
 PAGE = """# How fast
 

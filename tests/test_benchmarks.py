@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks import profile as profiled
 from benchmarks import recipe
 from benchmarks.__main__ import far_off
 from benchmarks.measure import Line, interleaved, table
@@ -95,3 +96,13 @@ def test_a_text_out_of_reach_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(recipe.urllib.request, "urlopen", closed)
     with pytest.raises(SystemExit, match=r"out of reach .* Put a copy of it at .*missing\.txt"):
         recipe.common_text(tmp_path / "missing.txt")
+
+
+def test_each_operation_is_counted_once_and_as_what_it_is():
+    named = {"aten::mm": "matrix products", "aten::baddbmm": "matrix products", "aten::_log_softmax": profiled.REST}
+    named["aten::_scaled_dot_product_flash_attention_for_cpu"] = "attention"
+    assert {name: profiled.kind_of(name) for name in named} == named
+    ones = torch.ones(256, 256)
+    ms, share = profiled.shares(lambda: [ones @ ones for _ in range(20)])
+    assert share["matrix products"] > 0.5 and ms > 0
+    assert sum(share.values()) == pytest.approx(1)
