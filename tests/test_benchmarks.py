@@ -104,5 +104,6 @@ def test_each_operation_is_counted_once_and_as_what_it_is():
     assert {name: profiled.kind_of(name) for name in named} == named
     ones = torch.ones(256, 256)
     ms, share = profiled.shares(lambda: [ones @ ones for _ in range(20)])
-    assert share["matrix products"] > 0.5 and ms > 0
+    assert ms > 0
+    assert share["matrix products"] > 0.5
     assert sum(share.values()) == pytest.approx(1)
