@@ -128,7 +128,6 @@ def _by_layer(heads: Iterable[tuple[int, int]], config: GPTConfig) -> dict[int, 
     return by_layer
 
 
-@torch.no_grad()
 def cost_of_muting(
     model: Transformer, windows: Int[Tensor, "window place"], counts: Bool[Tensor, "window query"] | None = None
 ) -> Float[np.ndarray, "layer head"]:
@@ -144,18 +143,22 @@ def cost_of_muting(
         raise ValueError("To see what a head is worth takes at least one window of two tokens.")
     if counts is not None and not counts.any():
         raise ValueError("None of the tokens counts, so there is nothing to measure a head by.")
-    windows = windows.to(model.embed.weight.device)
-    kept = slice(None) if counts is None else counts.flatten().to(windows.device)
-
-    def loss() -> float:
-        logits = model(windows[:, :-1]).float().flatten(0, 1)
-        return float(F.cross_entropy(logits, windows[:, 1:].flatten(), reduction="none")[kept].double().mean())
-
     costs = np.empty((model.config.n_layers, model.config.n_heads))
     # While somebody listens no pass uses the fused kernel, which rounds otherwise: a head that writes nothing costs 0.
     with listening(model, keep=lambda pattern: pattern.new_empty(0)):
-        whole = loss()
+        whole = held_out_loss(model, windows, counts)
         for layer, head in np.ndindex(*costs.shape):
             with muted(model, [(layer, head)]):
-                costs[layer, head] = loss() - whole
+                costs[layer, head] = held_out_loss(model, windows, counts) - whole
     return costs
+
+
+@torch.no_grad()
+def held_out_loss(
+    model: Transformer, windows: Int[Tensor, "window place"], counts: Bool[Tensor, "window query"] | None = None
+) -> float:
+    """Mean loss in nats over the tokens that count, all if None, as the model stands now, with its hooks."""
+    windows = windows.to(model.embed.weight.device)
+    kept = slice(None) if counts is None else counts.flatten().to(windows.device)
+    logits = model(windows[:, :-1]).float().flatten(0, 1)
+    return float(F.cross_entropy(logits, windows[:, 1:].flatten(), reduction="none")[kept].double().mean())

@@ -10,7 +10,6 @@ from nasty import NASTY
 from minigpt.config import GPTConfig, TrainingConfig
 from minigpt.corpora import LESSONS
 from minigpt.figures.labels import for_page
-from minigpt.generation import GeneratedToken
 from minigpt.history import History, ReferenceLosses
 from minigpt.hooks import AttentionView
 from minigpt.runs import Progress, RunSettings
@@ -185,10 +184,6 @@ def test_unknown_letters_are_called_letters():
     assert told.endswith("so the model reads it as unknown. Letters it knows: a, b, c.")
 
 
-def token(name: str, probability: float = 0.5, rank: int = 1) -> GeneratedToken:
-    return GeneratedToken(1, name, name, probability, rank, ((name, probability),), 3, False)
-
-
 def view(n: int, dropped: int = 0) -> AttentionView:
     pattern = np.zeros((1, 1, n, n), dtype=np.float32)
     return AttentionView(("a",) * n, (1,) * n, pattern, np.zeros((n, 4), dtype=np.float32), True, dropped)
@@ -196,11 +191,7 @@ def view(n: int, dropped: int = 0) -> AttentionView:
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_a_hostile_token_is_only_ever_text(hostile):
-    shown = words.continuation(view(2), ["the", hostile], [token(hostile)], 0)
-    assert texts(shown[1])[1:] == [for_page(hostile, 40)] * 2
-    assert for_page(hostile, 24) in texts(shown[2])
     everything = [
-        *shown,
         *words.preview([hostile]),
         *words.subtitle("Next token after", token=hostile),
         *words.examples([hostile]),
@@ -219,17 +210,6 @@ def test_a_hostile_token_is_only_ever_text(hostile):
 def test_a_text_shows_its_first_tokens_only():
     assert len(texts(words.preview(["a"] * 1000)[1])) == words.PREVIEW_TOKENS
     assert words.preview([]) == []
-
-
-def test_a_token_is_coloured_and_named_by_its_probability():
-    tokens = [token("king", 0.9), token("ran", 0.004, 12), token("off", 0.25, 2)]
-    shown = words.continuation(view(5), ["the", "old"], tokens, 1)
-    assert attributes(shown, "style") == ["--p:0.900", "--p:0.004", "--p:0.250"]
-    assert attributes(shown, "aria-pressed") == ["false", "true", "false"]
-    assert attributes(shown, "data-index") == ["0", "1", "2"]
-    assert said([shown[2]]).startswith("Token 4, ran: probability 0.004, choice 12")
-    shown = words.continuation(view(5), ["the", "old"], tokens, 2)
-    assert said([shown[2]]).startswith("Token 5, off: probability 0.25, second choice")
 
 
 def test_a_window_that_slid_is_spoken_of():

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from minigpt.figures import labels, style
 
-_BAR = 27  # px, with the space around it
+_BAR = 23  # px, with the space around it
 _CHARACTER = 8.4  # px, of the fixed-width font at 14 px
 
 

@@ -3,25 +3,52 @@
 import secrets
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TypeVar, cast
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from minigpt.api import attention_of_ids, mistaken_ids, prompt_ids, write
 from minigpt.config import SamplingConfig
+from minigpt.diagnosis import Diagnosis, diagnose, loss_without
 from minigpt.generation import GeneratedToken
-from minigpt.hooks import AttentionView
+from minigpt.hooks import AttentionView, patterns_and_logits
 from minigpt.runs import Runs
 from minigpt.training import TrainingState
 
+Found = TypeVar("Found")
+
 MAX_KEPT = 64
-N_BARS = 8
+MAX_FINDINGS = 4096  # numbers and score tables, small ones
+N_BARS = 10
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the model said of a token before it came.
+
+    probability, rank: of this token, before temperature, top-k and top-p; rank 1 is the first choice. loss: -ln of the
+    probability, in nats. entropy: of all that could have come, in nats. The first three are None for what has not come.
+    """
+
+    probability: float | None
+    rank: int | None
+    loss: float | None
+    entropy: float
 
 
 @dataclass(frozen=True)
 class Exploration:
-    """One prompt, its continuation, and what every head looked at, for one snapshot of a run."""
+    """One prompt, its continuation, and what every head looked at, for one snapshot of a run.
+
+    Tokens are counted through prompt and continuation from 0; the position behind the last is what would come next.
+    ids: of all tokens, as the model read them. names: of all tokens, as the reader wrote them.
+    film_step: the step at which the view was taken, where that is not the snapshot's: only the view is of that step.
+    """
 
     run: str
     state: TrainingState
@@ -29,39 +56,94 @@ class Exploration:
     unknown: tuple[str, ...]
     tokens: tuple[GeneratedToken, ...]
     view: AttentionView
+    ids: tuple[int, ...]
+    film_step: int | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self.prompt, *(token.token for token in self.tokens))
+
+    @property
+    def step(self) -> int:
+        """The training step of what is shown."""
+        return self.state.step if self.film_step is None else self.film_step
 
     def query_of(self, position: int) -> int | None:
-        """The row of the heatmaps that made generated token `position`; None if it has slid out of the window."""
-        query = len(self.prompt) + position - 1 - self.view.dropped
-        return query if query >= 0 else None
+        """The row of the heatmaps that made the token at a position; None if it has slid out of the window."""
+        query = position - 1 - self.view.dropped
+        return query if 0 <= query < len(self.view.tokens) else None
+
+    def position_of(self, query: int) -> int:
+        """The position of the token that a row of the heatmaps makes."""
+        return query + 1 + self.view.dropped
+
+    def distribution(self, position: int) -> Float[np.ndarray, " d_vocab"] | None:
+        """The probabilities of all tokens for a position; None for the first token, before which nothing stands.
+
+        From the logits of the very pass that made the heatmaps, wherever the model had the same tokens before it.
+        """
+        if position == 0:
+            return None
+        begin, query = max(0, position - self.state.config.n_ctx), self.query_of(position)
+        if query is not None and begin == self.view.dropped:
+            return softmax(self.view.logits[query])
+        return softmax(self._logits(begin, position)[-1])
+
+    def _logits(self, begin: int, end: int) -> Float[np.ndarray, "query d_vocab"]:
+        """Asked anew of some of the tokens."""
+        ids = torch.tensor(self.ids[begin:end], device=self.state.model.embed.weight.device)
+        return patterns_and_logits(self.state.model, ids)[1].float().cpu().numpy()
+
+    def told(self, position: int) -> Told | None:
+        """What the model said of the token at a position before it came; None for the first token."""
+        p = self.distribution(position)
+        if p is None:
+            return None
+        entropy = float(-(p[p > 0] * np.log(p[p > 0])).sum())
+        if position >= len(self.ids):
+            return Told(None, None, None, entropy)
+        own = float(p[self.ids[position]])
+        return Told(own, 1 + int((p > own).sum()), -float(np.log(max(own, 1e-45))), entropy)
+
+    @cached_property
+    def probabilities(self) -> Float[np.ndarray, " seq"]:
+        """The model's probability of each token, given those before it; NaN where it was not asked.
+
+        That is the first token, and of a prompt longer than the context what stands behind it.
+        """
+        found, n_ctx = np.full(len(self.ids), np.nan), self.state.config.n_ctx
+        logits = self.view.logits if not self.view.dropped else self._logits(0, n_ctx)
+        for position in range(1, min(len(self.ids), n_ctx + 1)):
+            found[position] = softmax(logits[position - 1])[self.ids[position]]
+        for position, token in enumerate(self.tokens, start=len(self.prompt)):
+            if position > n_ctx:
+                found[position] = token.probability
+        return found
 
     def candidates(self, position: int) -> tuple[list[tuple[str, float]], int]:
-        """The likeliest tokens at a position, best first, and how many others there are.
-
-        From the logits of the very pass that made the heatmaps, wherever that pass still holds the position.
-        """
-        query = self.query_of(position)
-        token = self.tokens[position]
-        if query is None or token.slid:
-            best = list(token.candidates[:N_BARS])
-            return best, token.n_others + len(token.candidates) - len(best)
-        p = softmax(self.view.logits[query])
-        best_ids = np.argsort(-p, kind="stable")[:N_BARS]
-        return [(self.state.tokenizer.token(int(i)), float(p[i])) for i in best_ids], len(p) - len(best_ids)
-
-    def before(self, position: int) -> str:
-        """The token that stands before generated token `position`."""
-        return self.tokens[position - 1].token if position else self.prompt[-1]
+        """The likeliest tokens for a position, best first, and how many others there are; none for the first token."""
+        p = self.distribution(position)
+        if p is None:
+            return [], 0
+        best = np.argsort(-p, kind="stable")[:N_BARS]
+        return [(self.state.tokenizer.token(int(i)), float(p[i])) for i in best], len(p) - len(best)
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What a page has open: an exploration by its key, a head of a layer, and a generated token. Indices from zero."""
+    """What a page has open: an exploration by its key, a head of a layer, and a token. Indices from zero.
+
+    colour: what the background of the tokens shows, one of COLOURS.
+    """
 
     key: str = ""
     layer: int = 0
     head: int = 0
     position: int = 0
+    colour: str = "probability"
+
+
+COLOURS = ("probability", "surprise", "attention")
 
 
 def softmax(logits: Float[np.ndarray, " d_vocab"]) -> Float[np.ndarray, " d_vocab"]:
@@ -83,16 +165,17 @@ class Explorer:
     """Explores prompts and remembers the latest explorations, so that a click on a head costs nothing."""
 
     def __init__(self, runs: Runs) -> None:
-        self._runs = runs
+        self.runs = runs
         self._kept: OrderedDict[str, Exploration] = OrderedDict()
+        self._known: OrderedDict[tuple[object, ...], object] = OrderedDict()
         self._lock = threading.Lock()
 
     def explore(self, run_id: str, prompt: str, sampling: SamplingConfig) -> Exploration:
         """Continue a prompt, and look at every head over prompt and continuation. ValueError where that cannot be."""
-        state = self._runs.state(run_id)
+        state = self.runs.state(run_id)
         ids = prompt_ids(state, prompt)
         written = [state.tokenizer.token(index) for index in ids.tolist()]
-        if "vocabulary" in self._runs.progress(run_id).settings.breaks:
+        if "vocabulary" in self.runs.progress(run_id).settings.breaks:
             ids = mistaken_ids(state, prompt)
         tokens = tuple(write(state, ids, sampling))
         everything = [*ids.tolist(), *(token.index for token in tokens)]
@@ -106,6 +189,7 @@ class Explorer:
             unknown=tuple(state.tokenizer.unknown(prompt)),
             tokens=tokens,
             view=replace(view, tokens=names),
+            ids=tuple(everything),
         )
 
     def keep(
@@ -124,7 +208,7 @@ class Explorer:
         layer, head = selection.layer, selection.head
         if not selection.key or layer >= n_layers or head >= n_heads:
             layer, head = promised or sharpest_head(exploration.view)
-        return replace(selection, key=key, layer=layer, head=head, position=0)
+        return replace(selection, key=key, layer=layer, head=head, position=len(exploration.prompt))
 
     def find(self, selection: Selection) -> Exploration:
         """The exploration that a selection shows; ValueError once it is forgotten."""
@@ -134,3 +218,24 @@ class Explorer:
                 raise ValueError("This picture is no longer in memory. Press Generate to make it again.")
             self._kept.move_to_end(selection.key)
             return exploration
+
+    def diagnosis(self, exploration: Exploration) -> Diagnosis | None:
+        """What the heads of the model do, remembered: it is the same for every prompt."""
+        return self._once(exploration, "diagnosis", lambda: diagnose(exploration.state))
+
+    def loss_without(self, exploration: Exploration, heads: tuple[tuple[int, int], ...] = ()) -> float:
+        """The validation loss while these heads write nothing, remembered."""
+        return self._once(exploration, heads, lambda: loss_without(exploration.state, heads))
+
+    def _once(self, exploration: Exploration, what: object, find: Callable[[], Found]) -> Found:
+        key = (exploration.run, exploration.state.step, what)
+        with self._lock:
+            if key in self._known:
+                self._known.move_to_end(key)
+                return cast(Found, self._known[key])
+        found = find()
+        with self._lock:
+            self._known[key] = found
+            while len(self._known) > MAX_FINDINGS:
+                self._known.popitem(last=False)
+        return found

@@ -7,41 +7,45 @@ import gradio as gr
 
 from minigpt import figures
 from minigpt.ui import door, words
-from minigpt.ui.explorer import Exploration, Explorer, Selection
+from minigpt.ui.continuation import continuation, told
+from minigpt.ui.explorer import COLOURS, Exploration, Explorer, Selection
 from minigpt.ui.handlers import Page, Update
 from minigpt.ui.view import place
 
-N_EXPLORE = 10  # how many components `generate` speaks to; the layout lists them in the same order
+# How many components show a head and a token, and how many `generate` speaks to; the layout lists them in this order.
+N_SHOWN = 1 + 6 + 3 + 1
+N_EXPLORE = N_SHOWN + 2
+NOTHING_BEFORE = words.subtitle("The first token has nothing before it")
 
 
 class Exploring:
     """The handlers of prompt, continuation and heads."""
 
     def __init__(self, page: Page) -> None:
-        self._runs, self._explorer = page.runs, Explorer(page.runs)
+        self._runs, self.explorer = page.runs, Explorer(page.runs)
 
     def generate(self, run: str, prompt: str, selection: Selection, *sampling: Any) -> list[Update]:
         """Continue the prompt, and show what every head looked at."""
         if not run:
             return [words.message(" ".join(words.NOTHING_TO_EXPLORE)), *[gr.skip()] * (N_EXPLORE - 1)]
-        exploration, error = door.shown(lambda: self._explorer.explore(run, prompt or "", door.sampling_of(*sampling)))
+        exploration, error = door.shown(lambda: self.explorer.explore(run, prompt or "", door.sampling_of(*sampling)))
         if exploration is None:
             return [words.message(error, "err"), *[gr.skip()] * (N_EXPLORE - 1)]
         finding = self._runs.progress(run).finding
         promised = (finding.layer, finding.head) if finding and finding.share is not None else None
-        chosen = self._explorer.keep(exploration, selection, promised)
+        chosen = self.explorer.keep(exploration, selection, promised)
         tokenizer, n_ctx = exploration.state.tokenizer, exploration.state.config.n_ctx
         notes = [words.unknown_words(exploration.unknown, tokenizer)]
         notes.append(words.window_note(exploration.view, len(exploration.prompt), n_ctx))
         said = [node for note in notes for node in words.message(note, "warn")]
         step = words.title("3", "Explore", f"model at step {exploration.state.step:,}")
-        shown = [*self._position(exploration, chosen), *self._heads(exploration, chosen)]
+        shown = [*self.token(exploration, chosen), *self.heads(exploration, chosen)]
         return [said, *shown, chosen, gr.update(visible=True), step]
 
     def arrive(self, arrived: str, prompt: str, selection: Selection, *sampling: Any) -> list[Update]:
         """A run has come to rest: show its heads without being asked, unless some of this run are shown already."""
         run, _, _ = arrived.partition(" ")
-        kept, _ = door.shown(self._explorer.find, selection)
+        kept, _ = door.shown(self.explorer.find, selection)
         if not run or (kept and kept.run == run):
             return [gr.skip()] * N_EXPLORE
         return self.generate(run, prompt, selection, *sampling)
@@ -65,35 +69,66 @@ class Exploring:
 
     def pick_head(self, selection: Selection, event: gr.SelectData) -> list[Update]:
         """Open the head that was clicked in the grid."""
-        exploration, error = door.shown(self._explorer.find, selection)
+        exploration, error = door.shown(self.explorer.find, selection)
         if exploration is None:
-            return [words.message(error, "warn"), *[gr.skip()] * 4]
+            return self._refused(error)
         opened = place(event, *exploration.view.pattern.shape[:2])
-        if opened is None:
-            return [gr.skip()] * 5
-        chosen = replace(selection, layer=opened[0], head=opened[1])
-        return [gr.skip(), *self._heads(exploration, chosen), chosen]
+        return self._shown(selection, opened and replace(selection, layer=opened[0], head=opened[1]))
+
+    def pick_query(self, selection: Selection, event: gr.SelectData) -> list[Update]:
+        """Show the token that the row made which was clicked in the large head."""
+        exploration, error = door.shown(self.explorer.find, selection)
+        if exploration is None:
+            return self._refused(error)
+        n_tokens = len(exploration.view.tokens)
+        cell = place(event, n_tokens, n_tokens)
+        return self._shown(selection, cell and replace(selection, position=exploration.position_of(cell[0])))
 
     def pick_token(self, selection: Selection, event: gr.SelectData) -> list[Update]:
         """Show what else could have come instead of the token that was clicked, and the row that made it."""
-        exploration, error = door.shown(self._explorer.find, selection)
-        if exploration is None:
-            return [words.message(error, "warn"), *[gr.skip()] * 7]
-        # The index comes from the browser, and a browser can send anything.
-        if type(event.index) is not int or not 0 <= event.index < len(exploration.tokens):
-            return [gr.skip()] * 8
-        chosen = replace(selection, position=event.index)
-        return [gr.skip(), *self._position(exploration, chosen), *self._heads(exploration, chosen), chosen]
+        known = type(event.index) is int  # It comes from the browser, and a browser can send anything.
+        return self._shown(selection, replace(selection, position=event.index) if known else None)
 
-    def _position(self, exploration: Exploration, chosen: Selection) -> list[Update]:
+    def back(self, selection: Selection) -> list[Update]:
+        """One token back."""
+        return self._shown(selection, replace(selection, position=selection.position - 1))
+
+    def forward(self, selection: Selection) -> list[Update]:
+        """One token on; behind the last stands what would come next."""
+        return self._shown(selection, replace(selection, position=selection.position + 1))
+
+    def pick_colour(self, colour: str, selection: Selection) -> list[Update]:
+        """What the background of the tokens shows."""
+        return self._shown(selection, replace(selection, colour=colour) if colour in COLOURS else None)
+
+    def _refused(self, error: str) -> list[Update]:
+        return [words.message(error, "warn"), *[gr.skip()] * (N_SHOWN - 1)]
+
+    def _shown(self, selection: Selection, chosen: Selection | None) -> list[Update]:
+        """All that shows a head and a token; nothing changes where there is no such place."""
+        exploration, error = door.shown(self.explorer.find, selection)
+        if exploration is None:
+            return self._refused(error)
+        if chosen is None or chosen == selection or not 0 <= chosen.position <= len(exploration.ids):
+            return [gr.skip()] * N_SHOWN
+        return [gr.skip(), *self.token(exploration, chosen), *self.heads(exploration, chosen), chosen]
+
+    def token(self, exploration: Exploration, chosen: Selection) -> list[Update]:
+        """The text with one token chosen, and the bars of what could stand there."""
         candidates, n_others = exploration.candidates(chosen.position)
+        before = exploration.names[chosen.position - 1] if chosen.position else None
+        title = words.subtitle("Next token after", token=before) if before is not None else NOTHING_BEFORE
         return [
-            words.continuation(exploration.view, exploration.prompt, exploration.tokens, chosen.position),
-            words.subtitle("Next token after", token=exploration.before(chosen.position)),
-            figures.next_token(candidates, n_others),
+            continuation(exploration, chosen),
+            told(exploration, chosen),
+            gr.update(interactive=chosen.position > 0),
+            gr.update(interactive=chosen.position < len(exploration.ids)),
+            title,
+            figures.next_token(candidates, n_others) if candidates else None,
         ]
 
-    def _heads(self, exploration: Exploration, chosen: Selection) -> list[Update]:
+    def heads(self, exploration: Exploration, chosen: Selection) -> list[Update]:
+        """All heads, and one of them large."""
         query = exploration.query_of(chosen.position)
         return [
             figures.heads_grid(exploration.view, (chosen.layer, chosen.head)),

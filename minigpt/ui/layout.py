@@ -1,7 +1,6 @@
 """The page: three panels, and which handler answers which event."""
 
-from collections.abc import Sequence
-from typing import Any, get_args
+from typing import get_args
 
 import gradio as gr
 
@@ -9,23 +8,19 @@ from minigpt import figures
 from minigpt.breaks import BREAKS
 from minigpt.config import PRESETS, Positions
 from minigpt.corpora import LESSONS
-from minigpt.ui import door, endpoints, lesson_words, words
-from minigpt.ui.explorer import Selection
-from minigpt.ui.exploring import N_EXPLORE, Exploring
+from minigpt.ui import door, endpoints, explore_panel, lesson_words, words
+from minigpt.ui.deeper import Deeper
+from minigpt.ui.explore_panel import EXPLORE_NAMES, SAMPLING_NAMES
+from minigpt.ui.exploring import Exploring
 from minigpt.ui.fragment import Fragment, h
 from minigpt.ui.guides import Place
 from minigpt.ui.guiding import N_ACT, N_GUIDE, Guiding
 from minigpt.ui.handlers import N_LOOK, N_OPEN, NO_REFUSAL, Page
+from minigpt.ui.heads_tab import HeadsTab
 from minigpt.ui.view import PlotlyView
+from minigpt.ui.wires import EACH, LAST, QUIET, Parts, Wires
 
 FIRST_LESSON = "stories"
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-# What to do with an event while the handler is at work on an earlier one: keep the last, or hand on each. Two that keep
-# the last of the same event would call each other for ever: Gradio repeats the event for both when either is done.
-LAST: dict[str, Any] = {"trigger_mode": "always_last"}
-EACH: dict[str, Any] = {"trigger_mode": "multiple"}
-
-Parts = dict[str, Any]
 
 
 def build(page: Page) -> gr.Blocks:
@@ -35,16 +30,18 @@ def build(page: Page) -> gr.Blocks:
         hidden = {name: gr.Textbox(visible="hidden", elem_id=name, container=False) for name in HIDDEN_NAMES}
         _top()
         with gr.Row(elem_id="panels"):
-            text, train, explore = _text_panel(), _train_panel(), _explore_panel()
+            text, train, explore = _text_panel(), _train_panel(), explore_panel.build(LESSONS[FIRST_LESSON].prompts)
+        exploring = Exploring(page)
+        deeper = Deeper(exploring.explorer, [HeadsTab(exploring.explorer)])
         guide = {
             "guide": Fragment(elem_id="guide"),
             "place": gr.BrowserState([], storage_key="minigpt-guide", secret="no secret"),
         }
-        wires = Wires(text | train | explore | guide | hidden)
+        wires = Wires(text | train | explore | deeper.build() | guide | hidden)
         _wire_text(page, wires)
         _wire_training(page, wires, blocks)
-        exploring = Exploring(page)
-        _wire_exploring(exploring, wires)
+        explore_panel.wire(exploring, wires)
+        deeper.wire(wires)
         _wire_guide(Guiding(page, exploring), wires, blocks)
     return blocks
 
@@ -174,90 +171,19 @@ def _settings(fields: door.Fields) -> Parts:
     return parts
 
 
-def _explore_panel() -> Parts:
-    prompts = LESSONS[FIRST_LESSON].prompts
-    with gr.Column(elem_id="p-explore", elem_classes="mg-panel"):
-        parts: Parts = {"explore_title": Fragment(words.title("3", "Explore"))}
-        with gr.Row(elem_id="ask"):
-            parts["prompt"] = gr.Textbox(
-                prompts[0], label="Prompt", lines=1, max_lines=1, elem_id="prompt", placeholder="Write a beginning.",
-            )  # fmt: skip
-            parts["generate"] = gr.Button("Generate", variant="primary", elem_id="generate")
-        parts["examples"] = Fragment(words.examples(prompts), elem_id="examples")
-        parts["prompts"] = gr.State(list(prompts))
-        parts["explore_message"] = Fragment(elem_id="explore-message")
-        parts["empty"] = Fragment(words.empty(words.NOTHING_TO_EXPLORE), elem_id="explore-empty")
-        with gr.Column(visible=False, elem_id="explored") as parts["explored"]:
-            parts["continuation"] = Fragment(elem_id="continuation")
-            with gr.Row(elem_id="explore-body"):
-                with gr.Column(elem_id="heads-col"):
-                    with gr.Column():
-                        Fragment(words.subtitle("All heads", "layer.head, click to open"))
-                        parts["grid"] = PlotlyView(label="Attention of all heads", elem_id="heads-grid")
-                    with gr.Column():
-                        parts["next_title"] = Fragment()
-                        parts["next"] = PlotlyView(label="Probability of the next token", elem_id="next-token")
-                with gr.Column(elem_id="head-col"):
-                    parts["head_title"] = Fragment(elem_id="head-title")
-                    parts["head"] = PlotlyView(label="Attention of one head", elem_id="head")
-        parts["selection"] = gr.State(Selection())
-        with gr.Accordion(words.sampling_label(10, 0.8), open=False, elem_id="sampling") as parts["sampling"]:
-            parts |= _sampling()
-    return parts
-
-
-def _sampling() -> Parts:
-    with gr.Row(elem_classes="mg-fields"):
-        return {
-            "length": gr.Number(10, label="Tokens", precision=0, elem_id="length"),
-            "temperature": gr.Number(0.8, label="Temperature", step=0.1, elem_id="temperature"),
-            "top_k": gr.Number(0, label="Top-k, 0 = all", precision=0, elem_id="top-k"),
-            "top_p": gr.Number(1, label="Top-p, 1 = all", step=0.05, elem_id="top-p"),
-            "sampling_seed": gr.Number(0, label="Seed", precision=0, elem_id="sampling-seed"),
-        }
-
-
 HIDDEN_NAMES = ("run", "arrived", "pending")
 FIELD_NAMES = door.Fields._fields
 KNOB_NAMES = tuple(f"knob_{index}" for index in range(door.N_KNOBS))
-SAMPLING_NAMES = ("length", "temperature", "top_k", "top_p", "sampling_seed")
-HEAD_NAMES = ("grid", "head_title", "head")
-POSITION_NAMES = ("continuation", "next_title", "next")
 # What the handlers of the same names return, in the same order.
 LOOK_NAMES = ("train_title", "train", "pause", "step", "stop", "status", "run_message", "curve", "lesson_notes",
               "sample", "empty", "arrived")  # fmt: skip
-EXPLORE_NAMES = ("explore_message", *POSITION_NAMES, *HEAD_NAMES, "selection", "explored", "explore_title")
 OPEN_NAMES = ("run", "lesson", "drawn_with", "text", "own", "look_for", *FIELD_NAMES, "prompt", "train_message")
 DESCRIBE_NAMES = ("text_title", "facts", "preview", "text_message", "settings_message", "settings", "train_title",
                   "curve", "status", "lesson_notes", "examples", "prompts", "prompt")  # fmt: skip
 GUIDE_NAMES = ("guide", "place", "guide_offer", "pending")
 ACT_NAMES = ("prompt", "run", "train_message", *EXPLORE_NAMES)
-assert (len(LOOK_NAMES), len(EXPLORE_NAMES), len(OPEN_NAMES)) == (N_LOOK, N_EXPLORE, N_OPEN)
+assert (len(LOOK_NAMES), len(OPEN_NAMES)) == (N_LOOK, N_OPEN)
 assert (len(GUIDE_NAMES), len(ACT_NAMES)) == (N_GUIDE, N_ACT)
-
-
-class Wires:
-    """Connects events of named components to handlers: `on("click train", handler, "run text", "status")`."""
-
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-
-    def named(self, names: str | Sequence[str]) -> list[Any]:
-        """Components by their names, in one string or several."""
-        return [self._parts[name] for name in (names.split() if isinstance(names, str) else names)]
-
-    def on(
-        self,
-        events: str | Sequence[str],
-        handler: Any,
-        inputs: str | Sequence[str],
-        outputs: str | Sequence[str],
-        **options: Any,
-    ) -> Any:
-        """`events` are an event and the components it comes from; the options are Gradio's."""
-        event, *names = events.split() if isinstance(events, str) else events
-        triggers = [getattr(part, event) for part in self.named(names)]
-        return gr.on(triggers, handler, self.named(inputs), self.named(outputs), **{**QUIET, **options})
 
 
 def _wire_text(page: Page, wires: Wires) -> None:
@@ -298,24 +224,6 @@ def _wire_training(page: Page, wires: Wires, blocks: gr.Blocks) -> None:
     blocks.load(page.open_page, None, wires.named(OPEN_NAMES), **QUIET)
     blocks.load(page.estimate, wires.named(asked), wires.named("status"), concurrency_limit=None, **QUIET)
     blocks.unload(page.leave)
-
-
-def _wire_exploring(exploring: Exploring, wires: Wires) -> None:
-    asked = ("prompt", "selection", *SAMPLING_NAMES)
-    at_work = {"concurrency_limit": 4}
-    wires.on("click generate", exploring.generate, ("run", *asked), EXPLORE_NAMES, **at_work)
-    wires.on("submit prompt", exploring.generate, ("run", *asked), EXPLORE_NAMES, **at_work)
-    offered = wires.on("select examples", exploring.pick_prompt, "prompts", "prompt")
-    offered.then(exploring.generate, wires.named(("run", *asked)), wires.named(EXPLORE_NAMES), **at_work, **QUIET)
-    shown = ("prompt", *EXPLORE_NAMES)
-    wires.on("select lesson_notes", exploring.show_promise, ("run", *SAMPLING_NAMES), shown, **at_work)
-    wires.on("change arrived", exploring.arrive, ("arrived", *asked), EXPLORE_NAMES, **at_work)
-    opened = ("explore_message", *HEAD_NAMES, "selection")
-    # Of quick clicks the last one counts.
-    wires.on("select grid", exploring.pick_head, "selection", opened, **LAST)
-    picked = ("explore_message", *POSITION_NAMES, *opened[1:])
-    wires.on("select continuation", exploring.pick_token, "selection", picked, **LAST)
-    wires.on("change length temperature", exploring.name_sampling, "length temperature", "sampling")
 
 
 def _wire_guide(guiding: Guiding, wires: Wires, blocks: gr.Blocks) -> None:

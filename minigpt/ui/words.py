@@ -6,7 +6,6 @@ from itertools import islice
 from minigpt.config import GPTConfig
 from minigpt.corpora import LESSONS
 from minigpt.figures.labels import for_page
-from minigpt.generation import GeneratedToken
 from minigpt.hooks import AttentionView
 from minigpt.runs import Progress
 from minigpt.tokenizer import Tokenizer
@@ -196,43 +195,6 @@ def unknown_words(unknown: Sequence[str], tokenizer: Tokenizer) -> str:
     kind = "Words" if tokenizer.kind == "word" else "Letters"
     fate = f"{named}{more} {verb} not in the training text, so the model reads {them} as unknown."
     return f"{fate} {kind} it knows: {known}."
-
-
-def continuation(
-    view: AttentionView, prompt: Sequence[str], tokens: Sequence[GeneratedToken], chosen: int
-) -> list[Node]:
-    """Prompt and continuation as chips; a generated token is coloured by its probability, and can be clicked."""
-    chips = [h("span", for_page(token, 40), cls="t in") for token in prompt]
-    for index, token in enumerate(tokens):
-        chips.append(
-            h(
-                "button",
-                for_page(token.token, 40),
-                cls="t on" if index == chosen else "t",
-                type="button",
-                style=f"--p:{token.probability:.3f}",
-                title=f"probability {token.probability:.3f}",
-                aria_pressed="true" if index == chosen else "false",
-                data_index=str(index),
-            )
-        )
-    key = h("span", "unlikely", h("i"), "certain", cls="mg-key", title="The colour of a token is its probability.")
-    said: list[Node] = []
-    if tokens:
-        picked = tokens[chosen]
-        rank = {1: "first choice", 2: "second choice", 3: "third choice"}.get(picked.rank, f"choice {picked.rank:,}")
-        said = [
-            f"Token {len(prompt) + chosen + 1:,}, ",
-            h("code", for_page(picked.token, 24)),
-            ": probability ",
-            h("b", f"{picked.probability:.2f}" if picked.probability >= 0.01 else f"{picked.probability:.3f}"),
-            f", {rank}",
-        ]
-    return [
-        *subtitle("Continuation", "click a token to see its rivals"),
-        h("div", *chips, cls="mg-toks prob"),
-        h("p", h("span", *said), key, cls="mg-said"),
-    ]
 
 
 def window_note(view: AttentionView, n_prompt: int, n_ctx: int) -> str:
