@@ -6,14 +6,18 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
 
 import minigpt
 from minigpt.config import GPTConfig, TrainingConfig
-from minigpt.runs import RunSettings, local_runs, warm_up
+from minigpt.runs import Runs, RunSettings, local_runs, warm_up
+from minigpt.runs.worker import measure_speed
 from minigpt.training import advance, begin
 
 ROOT = Path(__file__).parent.parent
@@ -106,3 +110,20 @@ def alive(process: int) -> bool:
         return False
     stat = Path(f"/proc/{process}/stat")  # Linux only
     return not stat.exists() or " Z " not in stat.read_text()
+
+
+@pytest.mark.parametrize(("n_workers", "threads"), [(1, 1), (2, 2), (16, 2)])
+def test_the_speed_that_is_foretold_is_that_of_a_run_which_is_alone(n_workers, threads):
+    asked: list[Any] = []
+
+    def submit(function: Any) -> Future[float]:
+        asked.append(function)
+        done: Future[float] = Future()
+        done.set_result(float(len(asked)))
+        return done
+
+    runs = Mock(spec=Runs)
+    runs.submit = submit
+    assert warm_up(runs, n_workers) == n_workers + 1
+    assert asked[:-1] == [measure_speed] * n_workers  # Every worker is started before one is timed.
+    assert asked[-1].args == (threads,)

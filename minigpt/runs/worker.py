@@ -98,10 +98,10 @@ def work(config: GPTConfig, training: TrainingConfig) -> float:
     return float(per_token * training.steps * training.batch_size * config.n_ctx)
 
 
-def measure_speed() -> float:
+def measure_speed(threads: int = 1) -> float:
     """Floating-point operations a second that training reaches in this process, in the terms of `work`."""
     state = begin("to be or not to be " * 40, training=TrainingConfig(steps=12, sample_tokens=0, eval_every=12))
     state = advance(state, 2)  # The first steps also load kernels.
     started = time.perf_counter()
-    advance(state, 10)
+    advance(state, 10, threads)
     return work(state.config, state.training) * 10 / 12 / (time.perf_counter() - started)
