@@ -118,9 +118,12 @@ def test_nothing_is_asked_of_another_machine(browser, address):
 
 
 def test_a_view_has_a_name_for_those_who_cannot_see_it(page):
-    plot = page.locator("#grid .mg-plot")
-    expect(plot).to_have_attribute("role", "img")
-    expect(plot).to_have_attribute("aria-label", heads_grid(VIEW, (0, 1)).layout.meta["label"])
+    line, grid = page.locator("#line .mg-plot"), page.locator("#grid .mg-plot")
+    expect(line).to_have_attribute("role", "img")
+    expect(line).not_to_have_attribute("tabindex", "0")
+    expect(grid).to_have_attribute("role", "application")
+    expect(grid).to_have_attribute("tabindex", "0")
+    expect(grid).to_have_attribute("aria-label", heads_grid(VIEW, (0, 1)).layout.meta["label"])
 
 
 def test_a_label_is_never_run_as_a_template():
@@ -206,7 +209,8 @@ def test_hovering_says_the_value_and_the_tokens_as_they_are(page):
         value = labels.number(float(VIEW.pattern[1, 2, query, key]))
         names = [labels.for_page(NASTY[i], labels.HOVER_COLUMNS) for i in (query, key)]
         looks, at = (f"“\u2068{name}\u2069” ({i + 1})" for name, i in zip(names, (query, key), strict=True))
-        expect(page.locator("#one .hovertext .nums")).to_have_text(f"{looks} → {at}: {value}")
+        times = labels.times((query + 1) * float(VIEW.pattern[1, 2, query, key]))
+        expect(page.locator("#one .hovertext .nums")).to_have_text(f"{looks} → {at}: {value}, {times} × chance")
 
 
 def test_hovering_over_a_tile_says_layer_head_and_percent(page):
