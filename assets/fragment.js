@@ -31,7 +31,9 @@ window.mgFragment = function (element, props, watch, trigger) {
 
   function draw() {
     const nodes = props.value ? JSON.parse(props.value) : [];
+    host.dispatchEvent(new Event("mg-before", { bubbles: true }));
     patch(host, ["div", { class: "mg-fragment" }, ...nodes]);
+    host.dispatchEvent(new Event("mg-drawn", { bubbles: true }));
   }
 
   host.addEventListener("click", (event) => {

@@ -5,7 +5,11 @@
 (() => {
   "use strict";
 
-  const CONFIG = { displayModeBar: false, displaylogo: false, responsive: false };
+  // Handles at the ends of axes would be ways to get lost; and what a double click leads back to, Plotly keeps from the
+  // first figure that a plot ever had.
+  const CONFIG = { displayModeBar: false, displaylogo: false, responsive: false, showAxisDragHandles: false, doubleClick: false };
+  const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+  const finger = window.matchMedia("(hover: none)");
   const views = new Set();
 
   // Figures carry light colours. Exact match only, so nothing but a colour is ever changed.
@@ -29,20 +33,21 @@
   }
 
   // Token labels grow with their cells, from 11 to 16 px, but never wider than the margin; crowded ones thin out.
-  function fitLabels(layout) {
-    const { count, every, columns } = layout.meta?.labels || {};
-    if (!count) return;
-    const { t, b, l } = layout.margin;
-    const cell = (layout.height - t - b) / count;
-    const largest = Math.min(16, (l - 10) / (0.6 * columns));
-    const size = Math.max(11, Math.min(largest, Math.floor(0.72 * cell)));
-    // A multiple, because the figure has thinned its labels already.
-    const step = every * Math.max(1, Math.ceil(12 / (cell * every)));
-    for (const axis of [layout.xaxis, layout.yaxis]) {
-      axis.tickfont.size = size;
-      axis.ticktext = axis.ticktext.map((label, i) => (i % step ? "" : label));
+  // shown: the ranges of the axes, which may be zoomed into.
+  function fitLabels(layout, shown) {
+    const { columns, ...texts } = layout.meta?.labels || {};
+    const { t, b, l, r } = layout.margin;
+    for (const [name, text] of Object.entries(texts)) {
+      const [from, to] = shown[name];
+      const cell = (name === "xaxis" ? layout.width - l - r : layout.height - t - b) / Math.abs(to - from);
+      const largest = Math.min(16, (l - 10) / (0.6 * columns));
+      const step = Math.max(1, Math.ceil(12 / cell));
+      layout[name].tickfont.size = Math.max(11, Math.min(largest, Math.floor(0.72 * cell)));
+      layout[name].ticktext = text.map((label, i) => (i % step ? "" : label));
     }
   }
+
+  const ranges = ({ xaxis, yaxis }) => ({ xaxis: xaxis?.range, yaxis: yaxis?.range });
 
   // Where a click fell: row and column of a map, layer and head of a grid of tiles, else point and curve.
   function place(point, meta) {
@@ -53,12 +58,14 @@
 
   class View {
     constructor(element, props, select) {
-      Object.assign(this, { element, props, select, width: 0, queued: false, drawn: false });
+      Object.assign(this, { element, props, select, width: 0, queued: false, drawn: false, keys: null, ahead: null });
       this.sizes = new ResizeObserver(() => {
         if (!element.isConnected) this.forget();
         else if (element.clientWidth !== this.width) this.redraw();
       });
       this.sizes.observe(element);
+      element.addEventListener("keydown", (event) => this.step(event));
+      element.addEventListener("focusout", () => (this.ahead = null));
       views.add(this);
       this.redraw();
     }
@@ -82,18 +89,54 @@
       // A folded panel has no width; Plotly is a large script and may come late. Both call again.
       if (!this.width || !window.Plotly) return;
       const figure = parse(props.value, document.body.classList.contains("dark"));
-      fit(figure.layout, this.width);
-      fitLabels(figure.layout);
+      const { layout } = figure;
+      fit(layout, this.width);
+      // A finger that drags scrolls the page.
+      if (finger.matches) layout.dragmode = false;
+      this.home = structuredClone(ranges(layout));
+      const same = this.drawn === plot && plot.layout.uirevision === layout.uirevision;
+      fitLabels(layout, same ? ranges(plot._fullLayout) : this.home);
       // The page must not jump while a figure is replaced.
-      plot.style.minHeight = `${figure.layout.height}px`;
-      if (figure.layout.meta?.label) plot.setAttribute("aria-label", figure.layout.meta.label);
-      window.Plotly.react(plot, figure.data, figure.layout, CONFIG);
+      plot.style.minHeight = `${layout.height}px`;
+      this.name(plot, layout.meta || {});
+      window.Plotly.react(plot, figure.data, layout, CONFIG);
       if (this.drawn !== plot) this.listen(plot);
+    }
+
+    // What answers to keys can be reached by them, and says so; all else is a picture.
+    name(plot, { label, keys }) {
+      if (label) plot.setAttribute("aria-label", label);
+      plot.setAttribute("role", keys ? "application" : "img");
+      if (keys) plot.setAttribute("tabindex", "0");
+      else plot.removeAttribute("tabindex");
+      this.keys = keys;
+      if (`${keys?.at}` === `${this.ahead}`) this.ahead = null;
+    }
+
+    // Arrow keys: one place further, and no further than the last. ahead: where the keys are while answers are under way.
+    step(event) {
+      const by = STEPS[event.key];
+      if (!by || !this.keys || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      const from = this.ahead || this.keys.at;
+      const index = from.map((at, i) => Math.max(0, Math.min(this.keys.size[i] - 1, at + by[i])));
+      if (`${index}` === `${from}`) return;
+      this.ahead = index;
+      this.select({ index, value: null });
     }
 
     listen(plot) {
       this.drawn = plot;
-      plot.on("plotly_click", (event) => this.select(place(event.points[0], plot.layout.meta)));
+      plot.on("plotly_click", (event) => {
+        this.ahead = null;
+        if (this.keys) plot.focus({ preventScroll: true });
+        this.select(place(event.points[0], plot.layout.meta));
+      });
+      plot.on("plotly_relayout", () => this.redraw()); // zoomed: labels find more room, or less
+      plot.on("plotly_doubleclick", () => {
+        const { xaxis, yaxis } = this.home;
+        if (xaxis && yaxis) window.Plotly.relayout(plot, { "xaxis.range": [...xaxis], "yaxis.range": [...yaxis] });
+      });
       // The cells between and above the diagonals of a grid are real cells, so that a click anywhere chooses a head;
       // they have nothing to say.
       plot.on("plotly_hover", (event) => {

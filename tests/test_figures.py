@@ -80,7 +80,7 @@ def test_figures_are_small_named_and_as_high_as_they_say(name):
     assert "colorway" not in figure.to_json()  # Plotly's own template, 6.5 kB that change nothing
     assert figure.layout.meta["label"]
     assert figure.layout.height > 50
-    assert figure.layout.uirevision == "keep"
+    assert figure.layout.uirevision
 
 
 def test_figures_leave_their_input_alone():
@@ -136,7 +136,9 @@ def test_head_says_who_looks_at_whom_and_how_much():
     view = looked()
     sentences = head(view, 0, 0).data[0].customdata
     value = labels.number(float(view.pattern[0, 0, 1, 0]))
-    assert sentences[1][0].replace("\u2068", "").replace("\u2069", "") == f"“old” (2) → “the” (1): <b>{value}</b>"
+    assert sentences[1][0].replace("\u2068", "").replace("\u2069", "") == (
+        f"“old” (2) → “the” (1): <b>{value}</b>, {2 * float(view.pattern[0, 0, 1, 0]):.1f} × chance"
+    )
     assert sentences[0][1] is None
 
 

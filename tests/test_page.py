@@ -1,5 +1,6 @@
 """The main job as a person does it, in a real browser, with every number compared to the arrays behind it."""
 
+import html
 import time
 
 import pytest
@@ -26,6 +27,7 @@ from served import Served
 import minigpt
 from minigpt.corpora import LESSONS
 from minigpt.figures.labels import for_page
+from minigpt.figures.labels import times as times_chance
 
 pytestmark = pytest.mark.browser
 BUSY = 2  # How much slower than promised a test machine may be before a test says that something is wrong.
@@ -110,11 +112,12 @@ def write_and_look(page: Page, state: minigpt.TrainingState, prompt: str) -> Non
         value = view.pattern[n_layers - 1, 1, query, key]
         names = f"“{for_page(view.tokens[query])}” ({query + 1}) → “{for_page(view.tokens[key])}” ({key + 1})"
         assert said.startswith(names), said
-        number = said.removeprefix(names).strip(": ")
+        number, _, times = said.removeprefix(names).strip(": ").partition(", ")
         if number.startswith("<"):
             assert value < float(number[1:]), (said, value)
         else:
             assert abs(float(number) - value) <= (0.005 if value >= 0.01 else 0.0005), (said, value)
+        assert times == f"{html.unescape(times_chance((query + 1) * float(value)))} × chance", (said, value)
 
 
 def test_two_people_do_not_see_each_other_and_a_link_shares_a_run(browser: Browser, page: Page, server: Served) -> None:

@@ -54,7 +54,11 @@ def build() -> gr.Blocks:
 
         for view in (late, grid, one):
             view.select(tell, outputs=said, queue=False)
-        update.click(lambda n: (n + 1, line(n + 1)), count, [count, late], queue=False, show_progress="hidden")
+
+        def more(n: int) -> tuple[int, go.Figure, go.Figure]:
+            return n + 1, line(n + 1), head(VIEW, n % 2, n % 3, query=n % len(NASTY))
+
+        update.click(more, count, [count, late, one], queue=False, show_progress="hidden")
         clear.click(lambda: None, outputs=late, queue=False)
     return demo
 
@@ -85,6 +89,19 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
 def update(page: Page, n: int) -> None:
     page.click("#update")
     expect(page.locator("#line .mg-plot")).to_have_attribute("aria-label", f"update {n}")
+
+
+def shown(page: Page, name: str) -> list[float]:
+    """The part of the x axis that is on the screen."""
+    return page.evaluate(f"document.querySelector('#{name} .js-plotly-plot')._fullLayout.xaxis.range")
+
+
+def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move((start[0] + end[0]) / 2, (start[1] + end[1]) / 2, steps=3)
+    page.mouse.move(*end, steps=3)
+    page.mouse.up()
 
 
 def cell(page: Page, name: str, column: float, row: float) -> tuple[float, float]:
@@ -118,9 +135,12 @@ def test_nothing_is_asked_of_another_machine(browser, address):
 
 
 def test_a_view_has_a_name_for_those_who_cannot_see_it(page):
-    plot = page.locator("#grid .mg-plot")
-    expect(plot).to_have_attribute("role", "img")
-    expect(plot).to_have_attribute("aria-label", heads_grid(VIEW, (0, 1)).layout.meta["label"])
+    line, grid = page.locator("#line .mg-plot"), page.locator("#grid .mg-plot")
+    expect(line).to_have_attribute("role", "img")
+    expect(line).not_to_have_attribute("tabindex", "0")
+    expect(grid).to_have_attribute("role", "application")
+    expect(grid).to_have_attribute("tabindex", "0")
+    expect(grid).to_have_attribute("aria-label", heads_grid(VIEW, (0, 1)).layout.meta["label"])
 
 
 def test_a_label_is_never_run_as_a_template():
@@ -153,11 +173,19 @@ def test_sixty_updates_leave_no_node_and_no_listener(page):
         metrics = {metric["name"]: metric["value"] for metric in session.send("Performance.getMetrics")["metrics"]}
         return page.evaluate("document.querySelectorAll('*').length"), metrics["JSEventListeners"]
 
+    page.focus("#one .mg-plot")
     for n in range(1, 6):
         update(page, n)
+    drag(page, cell(page, "one", 3, 3), cell(page, "one", 9, 9))
+    page.wait_for_timeout(300)
+    update(page, 6)
     before = alive()
-    for n in range(6, 66):
+    for n in range(7, 67):
         update(page, n)
+    page.mouse.dblclick(*cell(page, "one", 6, 6))
+    page.wait_for_timeout(300)
+    drag(page, cell(page, "one", 3, 3), cell(page, "one", 9, 9))
+    page.wait_for_timeout(300)
     nodes, listeners = alive()
     assert nodes == before[0]
     assert listeners <= before[1] + 5  # the page around the view has some of its own
@@ -193,6 +221,54 @@ def test_a_click_on_a_cell_tells_row_and_column(page):
     expect(page.locator("#said textarea")).to_have_value("[[7, 3], [7, 3]]")
 
 
+def test_arrow_keys_step_from_head_to_head_and_stop_at_the_edge(page):
+    said, grid = page.locator("#said textarea"), page.locator("#grid .mg-plot")
+    grid.focus()
+    assert grid.evaluate("plot => getComputedStyle(plot).outlineStyle") != "none"
+    # From layer 1 head 2 of 2 x 3; nobody answers here, so each press is one further than the one before.
+    for key, at in (("Right", [0, 2]), ("Right", [0, 2]), ("Up", [0, 2]), ("Down", [1, 2]), ("Left", [1, 1])):
+        page.keyboard.press(f"Arrow{key}")
+        expect(said).to_have_value(json.dumps([at, at]))
+    page.keyboard.press("Control+ArrowLeft")
+    page.wait_for_timeout(200)
+    expect(said).to_have_value("[[1, 1], [1, 1]]")
+
+
+def test_a_click_goes_on_with_keys_up_and_down(page):
+    update(page, 1)  # row 1 of the large head is chosen
+    page.mouse.click(*cell(page, "one", 3, 7))
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#said textarea")).to_have_value("[[1, 0], [1, 0]]")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#said textarea")).to_have_value("[[2, 0], [2, 0]]")
+
+
+def test_a_rectangle_zooms_into_a_head_until_a_double_click(page):
+    whole = shown(page, "one")
+    update(page, 1)
+    drag(page, cell(page, "one", 4, 4), cell(page, "one", 8, 8))
+    page.wait_for_timeout(300)
+    zoomed = shown(page, "one")
+    assert zoomed == pytest.approx([4, 8], abs=0.3)
+    update(page, 2)  # another head, another row
+    assert shown(page, "one") == pytest.approx(zoomed)
+    page.mouse.dblclick(*cell(page, "one", 6, 6))
+    page.wait_for_timeout(300)
+    assert shown(page, "one") == pytest.approx(whole)
+    update(page, 3)
+    assert shown(page, "one") == pytest.approx(whole)
+
+
+def test_a_finger_scrolls_and_does_not_zoom(browser, address):
+    context = browser.new_context(has_touch=True, is_mobile=True, viewport={"width": 390, "height": 800})
+    page = context.new_page()
+    page.goto(address)
+    page.wait_for_selector("#one .js-plotly-plot .main-svg", timeout=60_000)
+    assert page.evaluate("document.querySelector('#one .js-plotly-plot')._fullLayout.dragmode") is False
+    context.close()
+
+
 @pytest.mark.parametrize("where", [0.1, 0.9])  # among the cells, and in the empty triangle
 def test_a_click_anywhere_on_a_tile_tells_layer_and_head(page, where):
     gap = heads_grid(VIEW).data[0].y[0]
@@ -206,7 +282,8 @@ def test_hovering_says_the_value_and_the_tokens_as_they_are(page):
         value = labels.number(float(VIEW.pattern[1, 2, query, key]))
         names = [labels.for_page(NASTY[i], labels.HOVER_COLUMNS) for i in (query, key)]
         looks, at = (f"“\u2068{name}\u2069” ({i + 1})" for name, i in zip(names, (query, key), strict=True))
-        expect(page.locator("#one .hovertext .nums")).to_have_text(f"{looks} → {at}: {value}")
+        times = labels.times((query + 1) * float(VIEW.pattern[1, 2, query, key]))
+        expect(page.locator("#one .hovertext .nums")).to_have_text(f"{looks} → {at}: {value}, {times} × chance")
 
 
 def test_hovering_over_a_tile_says_layer_head_and_percent(page):

@@ -2,13 +2,15 @@
 
 Every figure is complete by itself, in a notebook too. It carries light colours; `style.DARK` holds their partners.
 Hints for a page that can do more stand in `layout.meta`: `label` (what it shows, in words), `ratio` (height of the plot
-area by its width), `max` (height in px that is enough), `tile`, `empty` and `labels` (how cells are grouped and named).
+area by its width), `max` (height in px that is enough), `tile`, `empty` and `labels` (how cells are grouped and named),
+`keys` (what arrow keys step through: where they stand, `at`, among how many, `size`).
 """
 
 from minigpt.figures.candidates import next_token
-from minigpt.figures.grid import heads_grid
+from minigpt.figures.grid import heads_grid, room_for_roles
 from minigpt.figures.loss import loss_curve
 from minigpt.figures.one_head import head
+from minigpt.figures.rows import every_head
 from minigpt.figures.view import View
 
-__all__ = ["View", "head", "heads_grid", "loss_curve", "next_token"]
+__all__ = ["View", "every_head", "head", "heads_grid", "loss_curve", "next_token", "room_for_roles"]

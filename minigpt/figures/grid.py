@@ -84,7 +84,9 @@ def heads_grid(
     first_row, left, top = -_EDGE, 22, 18
     if tiles.numbered:
         height, first_row, left, top = height + tiles.gap_down, first_row - tiles.gap_down, 0, 0
-    shown = "" if selected is None else f", layer {selected[0] + 1} head {selected[1] + 1} selected"
+    shown = ""
+    if selected is not None:
+        shown = f", layer {selected[0] + 1} head {selected[1] + 1} selected. Arrow keys choose another."
     return go.Figure(
         go.Heatmap(
             z=_cells(pattern, view.causal, tiles),
@@ -112,12 +114,13 @@ def heads_grid(
             ),
             annotations=[
                 *(_numbers(tiles, selected) if tiles.numbered else _edge_numbers(tiles, selected)),
-                *(_roles(roles, tiles) if roles and _room_for_roles(view, tiles) else []),
+                *(_roles(roles, tiles) if roles and room_for_roles(view) else []),
             ],
             shapes=[] if selected is None else [_around(*tiles.corner(*selected))],
             meta={
                 "label": f"Attention of all heads: {count(n_layers, 'layer')} of {count(n_heads, 'head')}, "
                 f"{count(n_tokens, 'token')}{shown}",
+                **({"keys": {"at": list(selected), "size": [n_layers, n_heads]}} if selected else {}),
                 "ratio": height / width,
                 "max": min(_HEIGHT, n_layers * (_LARGEST + _NUMBER)) + top,
                 "tile": [tiles.side + tiles.down, tiles.side + tiles.across],
@@ -125,6 +128,12 @@ def heads_grid(
             },
         ),
     )
+
+
+def room_for_roles(view: View) -> bool:
+    """Whether `heads_grid` would write roles into its tiles: there is an empty triangle, and it is large enough."""
+    n_layers, n_heads, n_tokens, _ = view.pattern.shape
+    return view.causal and n_tokens > 3 and _tile_side(n_layers, n_heads)[0] >= _SMALLEST_WITH_ROLE
 
 
 def _laid_out(n_layers: int, n_heads: int, n_tokens: int) -> _Tiles:
@@ -141,10 +150,6 @@ def _tile_side(n_layers: int, n_heads: int) -> tuple[float, bool]:
     if numbered >= _SMALLEST_NUMBERED:
         return numbered, True
     return min(_WIDTH / n_heads, _HEIGHT / n_layers) / (1 + _NARROW_GAP), False
-
-
-def _room_for_roles(view: View, tiles: _Tiles) -> bool:
-    return view.causal and len(view.tokens) > 3 and tiles.px >= _SMALLEST_WITH_ROLE
 
 
 def _cells(pattern: Float[np.ndarray, "layer head query key"], causal: bool, tiles: _Tiles) -> UInt8[np.ndarray, "_ _"]:
@@ -215,7 +220,7 @@ def _roles(roles: Sequence[Sequence[str]], tiles: _Tiles) -> list[dict[str, Any]
             "<br>".join(labels.for_plotly(word, columns=12) for word in role.split()),
             12,
             style.INK_2,
-            **{"x": tiles.corner(layer, head)[0] + 1.02, "y": tiles.corner(layer, head)[1], "align": "right"},
+            **{"x": tiles.corner(layer, head)[0] + 0.98, "y": tiles.corner(layer, head)[1], "align": "right"},
             **{"xanchor": "right", "yanchor": "top"},
         )
         for layer, row in enumerate(roles)

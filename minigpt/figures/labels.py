@@ -70,6 +70,11 @@ def number(value: float) -> str:
     return f"{value:.3f}" if value else "0"
 
 
+def times(value: float) -> str:
+    """How many times chance a share is, as figures show it: one decimal."""
+    return "&lt;0.1" if 0 < value < 0.05 else f"{value:.1f}" if value else "0"
+
+
 def _shape(token: str, index: int) -> str:
     """What the character at `index` is shown as."""
     character = token[index]

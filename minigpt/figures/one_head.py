@@ -1,6 +1,7 @@
 """Attention of one head, large enough to read every token and every value."""
 
 import math
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,8 +19,8 @@ _SPACE = 12  # px, the least a label needs
 def head(view: View, layer: int, head: int, query: int | None = None) -> go.Figure:
     """One head, large: each row is a token that looks, each column a token looked at; all indices are zero-based.
 
-    query: the row to outline. The value of a cell, its two tokens and their positions (from 1) show on hover.
-    A click gives row and column, which are the positions of query and key.
+    query: the row to outline. On hover a cell says its two tokens, their positions (from 1), its value, and that by
+    chance: 1 / the keys that its query can see. A click gives row and column, the positions of query and key.
     """
     pattern = checked(view, (layer, head))[layer, head]
     n_tokens = len(view.tokens)
@@ -40,6 +41,7 @@ def head(view: View, layer: int, head: int, query: int | None = None) -> go.Figu
         hoverongaps=False,
         colorbar=_colour_bar(inside),
     )
+    names = [labels.for_plotly(token) for token in view.tokens]
     columns = max(labels.width(labels.for_page(token)) for token in view.tokens)
     size = min(16, max(11, math.floor(0.72 * _SIDE / n_tokens)))
     # A character is 0.6 em wide; the labels below lean by 60 degrees.
@@ -55,16 +57,21 @@ def head(view: View, layer: int, head: int, query: int | None = None) -> go.Figu
             height=_SIDE + 4 + bottom,
             width=_SIDE + left + right,
             margin=(left, right, 4, bottom),
-            xaxis=_axis(view.tokens, size, range=[near, far], tickangle=-60, constraintoward="left"),
-            yaxis=_axis(view.tokens, size, range=[far, near], constraintoward="top", scaleanchor="x"),
+            xaxis=_axis(names, size, range=[near, far], tickangle=-60, constraintoward="left"),
+            yaxis=_axis(names, size, range=[far, near], constraintoward="top", scaleanchor="x"),
+            dragmode="zoom",
+            # What was zoomed into stays so while the tokens are the same.
+            uirevision=f"{zlib.crc32(repr(list(view.tokens)).encode(errors='replace')):08x}",
             shapes=[] if query is None else [outline(-0.5, end - 0.5, query - 0.5, query + 0.5)],
             annotations=[style.note("empty: a token<br>cannot look ahead", **corner)] if inside else [],
             meta={
                 "label": f"Attention of layer {layer + 1} head {head + 1} over {count(n_tokens, 'token')}: "
-                "each row shows where one token looks",
+                f"each row shows where one token looks. {_in_words(view.tokens, pattern, query)}"
+                "Up and down keys choose a row.",
                 "ratio": 1,
                 "max": 600,
-                "labels": {"count": n_tokens, "every": _every(n_tokens), "columns": columns},
+                "labels": {"columns": columns, "xaxis": names, "yaxis": names},
+                "keys": {"at": [-1 if query is None else query, 0], "size": [n_tokens, 1]},
             },
         ),
     )
@@ -79,15 +86,26 @@ def _drawn(n_tokens: int, causal: bool) -> Bool[np.ndarray, "query key"]:
 def _sentences(
     tokens: Sequence[str], pattern: Float[np.ndarray, "query key"], drawn: Bool[np.ndarray, "query key"]
 ) -> list[list[str | None]]:
-    """What hovering over a cell says: “the” (1) → “old” (2): 0.71."""
+    """What hovering over a cell says: “the” (1) → “old” (2): 0.71, 1.4 × chance."""
     names = [f"{labels.quoted(token)} ({position})" for position, token in enumerate(tokens, start=1)]
-    return [
-        [
-            f"{names[i]} → {names[j]}: <b>{labels.number(float(pattern[i, j]))}</b>" if drawn[i, j] else None
-            for j in range(len(tokens))
-        ]
-        for i in range(len(tokens))
-    ]
+    seen = drawn.sum(axis=1)
+
+    def sentence(i: int, j: int) -> str:
+        share = float(pattern[i, j])
+        return (
+            f"{names[i]} → {names[j]}: <b>{labels.number(share)}</b>, {labels.times(share * float(seen[i]))} × chance"
+        )
+
+    return [[sentence(i, j) if drawn[i, j] else None for j in range(len(tokens))] for i in range(len(tokens))]
+
+
+def _in_words(tokens: Sequence[str], pattern: Float[np.ndarray, "query key"], query: int | None) -> str:
+    """The chosen row, for a reader who cannot see it."""
+    if query is None:
+        return ""
+    key = int(pattern[query].argmax())
+    looks, at = (f"“{labels.for_page(tokens[i], labels.HOVER_COLUMNS)}” ({i + 1})" for i in (query, key))
+    return f"Row {query + 1} selected: {looks} looks most at {at}, {float(pattern[query, key]):.2f}. "
 
 
 def _every(n_tokens: int) -> int:
@@ -95,17 +113,18 @@ def _every(n_tokens: int) -> int:
     return max(1, math.ceil(_SPACE * n_tokens / _SIDE))
 
 
-def _axis(tokens: Sequence[str], size: int, **changes: Any) -> dict[str, Any]:
-    every = _every(len(tokens))
+def _axis(names: Sequence[str], size: int, **changes: Any) -> dict[str, Any]:
+    every = _every(len(names))
     return style.axis(
         constrain="domain",
         # Numbers, not categories: Plotly would merge equal tokens and turn date-like ones into dates.
-        tickvals=list(range(len(tokens))),
-        ticktext=["" if i % every else labels.for_plotly(token) for i, token in enumerate(tokens)],
+        tickvals=list(range(len(names))),
+        ticktext=["" if i % every else name for i, name in enumerate(names)],
         tickfont=style.text(size, style.INK, style.MONO),
         ticks="outside",
         ticklen=4,
         tickcolor=style.CLEAR,
+        fixedrange=False,
         **changes,
     )
 

@@ -9,11 +9,11 @@ from minigpt.ui.explorer import COLOURS, Selection
 from minigpt.ui.exploring import N_EXPLORE, N_SHOWN, Exploring
 from minigpt.ui.fragment import Fragment, h
 from minigpt.ui.view import PlotlyView
-from minigpt.ui.wires import LAST, QUIET, Parts, Wires
+from minigpt.ui.wires import EACH, LAST, QUIET, Parts, Wires
 
 # What the handlers return, in the same order.
 SAMPLING_NAMES = ("length", "temperature", "top_k", "top_p", "sampling_seed")
-HEAD_NAMES = ("grid", "head_title", "head")
+HEAD_NAMES = ("grid", "head_title", "head", "head_caption")
 TOKEN_NAMES = ("continuation", "told", "back", "forward", "next_title", "next")
 SHOWN_NAMES = ("explore_message", *TOKEN_NAMES, *HEAD_NAMES, "selection")
 EXPLORE_NAMES = (*SHOWN_NAMES, "explored", "explore_title")
@@ -58,7 +58,9 @@ def build(prompts: Sequence[str]) -> Parts:
                 with gr.Column(elem_id="head-col"):
                     parts["head_title"] = Fragment(elem_id="head-title")
                     parts["head"] = PlotlyView(label="Attention of one head", elem_id="head")
+                    parts["head_caption"] = Fragment(elem_id="head-caption")
         parts["selection"] = gr.State(Selection())
+        parts["measured"] = gr.State("")
         with gr.Accordion(words.sampling_label(10, 0.8), open=False, elem_id="sampling") as parts["sampling"]:
             parts |= sampling()
     return parts
@@ -94,4 +96,7 @@ def wire(exploring: Exploring, wires: Wires) -> None:
     wires.on("click back", exploring.back, "selection", SHOWN_NAMES)
     wires.on("click forward", exploring.forward, "selection", SHOWN_NAMES)
     wires.on("input colour", exploring.pick_colour, "colour selection", SHOWN_NAMES, **LAST)
+    # What takes long comes after the head, in a handler of its own; a caption that lacks something asks for it.
+    wires.on("change head_caption", exploring.measure, "selection", "measured", concurrency_limit=2, **LAST)
+    wires.on("change measured", exploring.captioned, "selection", "head_caption", **EACH)
     wires.on("change length temperature", exploring.name_sampling, "length temperature", "sampling")

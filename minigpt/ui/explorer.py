@@ -2,6 +2,7 @@
 
 import secrets
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -225,10 +226,35 @@ class Explorer:
 
     def loss_without(self, exploration: Exploration, heads: tuple[tuple[int, int], ...] = ()) -> float:
         """The validation loss while these heads write nothing, remembered."""
-        return self._once(exploration, heads, lambda: loss_without(exploration.state, heads))
+        return self._timed_loss(exploration, heads)[0]
+
+    def loss_seconds(self, exploration: Exploration) -> float:
+        """How long it takes to measure one such loss: how long the first took."""
+        return self._timed_loss(exploration, ())[1]
+
+    def cost(self, exploration: Exploration, head: tuple[int, int]) -> float | None:
+        """How much the validation loss rises without a head, in nats a token; None before that was measured."""
+        if not (self.knows(exploration, ()) and self.knows(exploration, (head,))):
+            return None
+        return self.loss_without(exploration, (head,)) - self.loss_without(exploration)
+
+    def knows(self, exploration: Exploration, what: object) -> bool:
+        """Whether an answer would come at once: "diagnosis", or the heads of a loss."""
+        with self._lock:
+            return self._key(exploration, what) in self._known
+
+    def _timed_loss(self, exploration: Exploration, heads: tuple[tuple[int, int], ...]) -> tuple[float, float]:
+        def measure() -> tuple[float, float]:
+            began = time.perf_counter()
+            return loss_without(exploration.state, heads), time.perf_counter() - began
+
+        return self._once(exploration, heads, measure)
+
+    def _key(self, exploration: Exploration, what: object) -> tuple[object, ...]:
+        return exploration.run, exploration.state.step, what
 
     def _once(self, exploration: Exploration, what: object, find: Callable[[], Found]) -> Found:
-        key = (exploration.run, exploration.state.step, what)
+        key = self._key(exploration, what)
         with self._lock:
             if key in self._known:
                 self._known.move_to_end(key)

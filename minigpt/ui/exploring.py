@@ -1,19 +1,20 @@
 """Exploring: one handler for each event of panel 3. It takes what the components hold, returns what they shall show."""
 
+import secrets
 from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
 from minigpt import figures
-from minigpt.ui import door, words
+from minigpt.ui import door, head_words, words
 from minigpt.ui.continuation import continuation, told
 from minigpt.ui.explorer import COLOURS, Exploration, Explorer, Selection
 from minigpt.ui.handlers import Page, Update
 from minigpt.ui.view import place
 
 # How many components show a head and a token, and how many `generate` speaks to; the layout lists them in this order.
-N_SHOWN = 1 + 6 + 3 + 1
+N_SHOWN = 1 + 6 + 4 + 1
 N_EXPLORE = N_SHOWN + 2
 NOTHING_BEFORE = words.subtitle("The first token has nothing before it")
 
@@ -75,6 +76,28 @@ class Exploring:
         opened = place(event, *exploration.view.pattern.shape[:2])
         return self._shown(selection, opened and replace(selection, layer=opened[0], head=opened[1]))
 
+    def open_head(self, selection: Selection, layer: int, head: int) -> list[Update]:
+        """Open a head that was chosen elsewhere on the page; nothing changes where there is none such."""
+        exploration, error = door.shown(self.explorer.find, selection)
+        if exploration is None:
+            return self._refused(error)
+        n_layers, n_heads = exploration.view.pattern.shape[:2]
+        known = 0 <= layer < n_layers and 0 <= head < n_heads
+        return self._shown(selection, replace(selection, layer=layer, head=head) if known else None)
+
+    def measure(self, selection: Selection) -> Update:
+        """Find what the caption of a head still waits for. Tells only that there is something new: meanwhile another
+        head may have been opened, and `captioned` speaks of the one that is open by then.
+        """
+        exploration, _ = door.shown(self.explorer.find, selection)
+        found = exploration is not None and head_words.measure(self.explorer, exploration, selection)
+        return secrets.token_hex(4) if found else gr.skip()
+
+    def captioned(self, selection: Selection) -> Update:
+        """The caption of the open head, with what is known by now."""
+        exploration, _ = door.shown(self.explorer.find, selection)
+        return head_words.caption(self.explorer, exploration, selection) if exploration else gr.skip()
+
     def pick_query(self, selection: Selection, event: gr.SelectData) -> list[Update]:
         """Show the token that the row made which was clicked in the large head."""
         exploration, error = door.shown(self.explorer.find, selection)
@@ -128,10 +151,18 @@ class Exploring:
         ]
 
     def heads(self, exploration: Exploration, chosen: Selection) -> list[Update]:
-        """All heads, and one of them large."""
+        """All heads, one of them large, and what it does."""
         query = exploration.query_of(chosen.position)
         return [
-            figures.heads_grid(exploration.view, (chosen.layer, chosen.head)),
-            words.subtitle(f"Layer {chosen.layer + 1} head {chosen.head + 1}", "row looks at column"),
+            figures.heads_grid(exploration.view, (chosen.layer, chosen.head), roles=self._roles(exploration)),
+            head_words.title(chosen),
             figures.head(exploration.view, chosen.layer, chosen.head, query),
+            head_words.caption(self.explorer, exploration, chosen),
         ]
+
+    def _roles(self, exploration: Exploration) -> list[list[str]] | None:
+        """Only where they will be seen: to score the heads of a large model takes a second or two."""
+        if exploration.film_step is not None or not figures.room_for_roles(exploration.view):
+            return None
+        diagnosis = self.explorer.diagnosis(exploration)
+        return head_words.roles(diagnosis, exploration.state.tokenizer) if diagnosis else None
