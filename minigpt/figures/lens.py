@@ -138,19 +138,18 @@ def _sentences(answers: Answers) -> list[list[str]]:
 
     In three lines, so that it fits on a phone.
     """
+    p_first, p_came, ranks = answers.p_first.tolist(), answers.p_came.tolist(), answers.rank.tolist()
     said = []
     for layer, name in enumerate(row_names(len(answers.first) - 1)[:-1]):
         row = []
         for place, token in enumerate(answers.tokens):
-            first = (
-                f"{labels.quoted(answers.first[layer][place])} <b>{labels.number(answers.p_first[layer, place])}</b>"
-            )
+            guess = f"{labels.quoted(answers.first[layer][place])} <b>{labels.number(p_first[layer][place])}</b>"
             after = "what comes next is not written yet"
             if place < len(answers.came):
-                p, rank = answers.p_came[layer, place], answers.rank[layer, place]
+                p, rank = labels.number(p_came[layer][place]), ranks[layer][place]
                 choice = "first choice" if rank == 1 else f"choice {rank:,}"
-                after = f"the next token {labels.quoted(answers.came[place])} <b>{labels.number(p)}</b>, {choice}"
-            row.append(f"{name}, after {labels.quoted(token)} ({place + 1}): <br>{first}; <br>{after}")
+                after = f"the next token {labels.quoted(answers.came[place])} <b>{p}</b>, {choice}"
+            row.append(f"{name}, after {labels.quoted(token)} ({place + 1}): <br>{guess}; <br>{after}")
         said.append(row)
     return said
 

@@ -1,7 +1,7 @@
 """Tokens as points on a plane, with as many names as there is room for."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,37 +69,27 @@ def token_map(tokens: TokenMap, reach: float | None = None, *, label: str = "Map
     every = drawn(tokens)
     n_named = len(every) if len(tokens.tokens) <= _ALL_NAMED else _ALL_NAMED + int(tokens.here[every].sum())
     named, others = every[:n_named], every[n_named:]
-    here = tokens.here[named]
-    names = [labels.for_page(tokens.tokens[i]) for i in named]
-    middle = tokens.middle
+    middle, here = tokens.middle, tokens.here[named]
     points = (tokens.places[np.concatenate([named, others])] - middle) / reach
-    places = [_placed(points, names, here, width) for width in _WIDTHS]
-    widest = places[-1]
+    plain = [labels.for_page(tokens.tokens[i]) for i in named]
+    places = [_placed(points, plain, here, width) for width in _WIDTHS]
+    sides = places[-1]["sides"]
+    names = [labels.for_plotly(tokens.tokens[i]) for i in named]
+    names = [f"<b>{name}</b>" if mark else name for name, mark in zip(names, here, strict=True)]
     shown = go.Scatter(
+        **_points(tokens, named),
         mode="markers+text",
-        x=tokens.places[named, 0].astype(np.float32),
-        y=tokens.places[named, 1].astype(np.float32),
         marker={"size": _DOT, "color": [style.INK if mark else style.INK_3 for mark in here], "line": {"width": 0}},
-        text=[
-            (f"<b>{name}</b>" if mark else name) if side else ""
-            for name, mark, side in zip(
-                (labels.for_plotly(tokens.tokens[i]) for i in named), here, widest["sides"], strict=True
-            )
-        ],
-        textposition=[side or _SIDES[0] for side in widest["sides"]],
+        text=[name if side else "" for name, side in zip(names, sides, strict=True)],
+        textposition=[side or _SIDES[0] for side in sides],
         textfont={**style.text(12, style.INK, style.MONO), "color": [style.INK if m else style.INK_2 for m in here]},
-        customdata=_sentences(tokens, named),
-        hovertemplate="%{customdata}<extra></extra>",
         cliponaxis=False,
         meta={"places": places},
     )
     rest = go.Scatter(
+        **_points(tokens, others),
         mode="markers",
-        x=tokens.places[others, 0].astype(np.float32),
-        y=tokens.places[others, 1].astype(np.float32),
         marker={"size": _OTHER_DOT, "color": style.INK_3, "opacity": 0.5, "line": {"width": 0}},
-        customdata=_sentences(tokens, others),
-        hovertemplate="%{customdata}<extra></extra>",
     )
     height = _WIDTHS[-1] * _SHAPE
     return go.Figure(
@@ -115,17 +105,22 @@ def token_map(tokens: TokenMap, reach: float | None = None, *, label: str = "Map
     )
 
 
-def _sentences(tokens: TokenMap, ids: Iterable[int]) -> list[str]:
-    """What hovering over a token says."""
+def _points(tokens: TokenMap, ids: Int[np.ndarray, " drawn"]) -> dict[str, Any]:
+    """Where tokens are, and what hovering over each says."""
 
     def often(n: int) -> str:
         return {0: "never", 1: "once"}.get(n, f"{n:,} times")
 
-    return [
-        f"{labels.quoted(tokens.tokens[i])}: {often(int(tokens.counts[i]))} in the training text"
-        + (", and stands in yours" if tokens.here[i] else "")
-        for i in ids
-    ]
+    return {
+        "x": tokens.places[ids, 0].astype(np.float32),
+        "y": tokens.places[ids, 1].astype(np.float32),
+        "customdata": [
+            f"{labels.quoted(tokens.tokens[i])}: {often(int(tokens.counts[i]))} in the training text"
+            + (", and stands in yours" if tokens.here[i] else "")
+            for i in ids
+        ],
+        "hovertemplate": "%{customdata}<extra></extra>",
+    }
 
 
 def _axis(middle: float, reach: float) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A tab of panel 4: which tokens lie near each other in the embedding, before training and now."""
 
+from collections import OrderedDict
 from typing import Any
 
 import gradio as gr
@@ -17,6 +18,7 @@ from minigpt.ui.wires import Parts, Wires
 
 # How much wider one map may be than the other, for one scale to serve both.
 FAR_APART = 3
+MAX_SHOWN = 8
 
 
 class MapTab:
@@ -24,6 +26,9 @@ class MapTab:
 
     name, title = "map", "Map of the tokens"
     outputs: tuple[str, ...] = ("map_note", "map_before_title", "map_before", "map_now_title", "map_now")
+
+    def __init__(self) -> None:
+        self._shown: OrderedDict[str, list[Any]] = OrderedDict()
 
     def build(self) -> Parts:
         """Two maps side by side, and what they show."""
@@ -36,12 +41,20 @@ class MapTab:
         return parts
 
     def show(self, exploration: Exploration, selection: Selection) -> list[Any]:
-        """Both maps, with the tokens of the text in ink."""
+        """Both maps, with the tokens of the text in ink: the same for every head and token that is chosen."""
+        drawn = self._shown.get(selection.key)
+        if drawn is None:
+            drawn = self._shown[selection.key] = self._drawn(exploration)
+            while len(self._shown) > MAX_SHOWN:
+                self._shown.popitem(last=False)
+        return drawn
+
+    def _drawn(self, exploration: Exploration) -> list[Any]:
         state = exploration.state
         begun, _ = untrained(state.config, state.training.seed)
         now, error = door.shown(embedding_map, state.model.embed.weight)
         if now is None:
-            return [words.message(error, "err"), *[gr.skip()] * (len(self.outputs) - 1)]
+            return [words.message(error, "err"), [], None, [], None]
         maps = embedding_map(begun.embed.weight), now
         counts = np.bincount(state.ids.numpy(), minlength=state.config.d_vocab)
         here = np.isin(np.arange(state.config.d_vocab), exploration.ids)
@@ -51,7 +64,7 @@ class MapTab:
         titles = ("Before training", f"At step {state.step:,}")
         update: list[Any] = [note(state.config.tie_unembedding, state.config.d_vocab, scale)]
         for title, found, shown, reach in zip(titles, maps, drawn, reaches, strict=True):
-            update += [words.subtitle(title, explained(found)), figures.token_map(shown, reach, label=title)]
+            update += [words.subtitle(title, explained(found)), figures.token_map(shown, reach, label=title).to_json()]
         return update
 
     def wire(self, wires: Wires) -> None:
@@ -64,7 +77,7 @@ def scaled(before: float, now: float) -> tuple[tuple[float, float], str]:
     if widest <= FAR_APART * min(before, now):
         return (widest, widest), "Both maps have the same scale."
     smaller, factor = ("before training", now / before) if now > before else ("of now", before / now)
-    return (before, now), f"The map {smaller} is magnified {factor:,.0f} times more than the other."
+    return (before, now), f"The map {smaller} is drawn {factor:,.0f} times as large as the other."
 
 
 def explained(found: EmbeddingMap) -> str:
