@@ -21,9 +21,9 @@
 
   // As wide as the column; maps keep the shape of their cells, and leave the window room for what stands around them.
   function fit(layout, width) {
+    const { ratio, max, least = 0, most = Infinity } = layout.meta || {};
     layout.autosize = false;
-    layout.width = width;
-    const { ratio, max } = layout.meta || {};
+    layout.width = Math.max(least, Math.min(most, width)); // what is wider than its place is scrolled
     if (!ratio) return;
     const { l, r, t, b } = layout.margin;
     const highest = Math.min(max, Math.max(360, window.innerHeight - 380)) - t - b;
@@ -48,6 +48,25 @@
   }
 
   const ranges = ({ xaxis, yaxis }) => ({ xaxis: xaxis?.range, yaxis: yaxis?.range });
+
+  // Names stand where the figure found room for them at this width, or else are left out.
+  function fitNames({ data, layout }) {
+    const width = layout.width - layout.margin.l - layout.margin.r;
+    for (const trace of data) {
+      const places = trace.meta?.places;
+      if (!places) continue;
+      const { sides } = places.findLast((at) => at.width <= width) || places[0];
+      trace.text = trace.text.map((name, i) => (sides[i] ? name : ""));
+      trace.textposition = sides.map((side) => side || "middle right");
+    }
+  }
+
+  // Scrolls a figure that is wider than its place only if what is chosen in it is out of sight.
+  function reveal(plot, { width, margin, meta }) {
+    if (meta?.focus === undefined) return;
+    const x = margin.l + meta.focus * (width - margin.l - margin.r);
+    if (x < plot.scrollLeft + 20 || x > plot.scrollLeft + plot.clientWidth - 20) plot.scrollLeft = x - plot.clientWidth / 2;
+  }
 
   // Where a click fell: row and column of a map, layer and head of a grid of tiles, else point and curve.
   function place(point, meta) {
@@ -96,10 +115,12 @@
       this.home = structuredClone(ranges(layout));
       const same = this.drawn === plot && plot.layout.uirevision === layout.uirevision;
       fitLabels(layout, same ? ranges(plot._fullLayout) : this.home);
+      fitNames(figure);
       // The page must not jump while a figure is replaced.
       plot.style.minHeight = `${layout.height}px`;
       this.name(plot, layout.meta || {});
       window.Plotly.react(plot, figure.data, layout, CONFIG);
+      reveal(plot, layout);
       if (this.drawn !== plot) this.listen(plot);
     }
 
@@ -140,7 +161,8 @@
       // The cells between and above the diagonals of a grid are real cells, so that a click anywhere chooses a head;
       // they have nothing to say.
       plot.on("plotly_hover", (event) => {
-        const silent = event.points[0].z === plot.layout.meta?.empty;
+        const { empty } = plot.layout.meta || {};
+        const silent = empty !== undefined && event.points[0].z === empty;
         plot.querySelector(".hoverlayer").style.display = silent ? "none" : "";
       });
     }

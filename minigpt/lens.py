@@ -59,6 +59,34 @@ def logit_lens(model: Transformer, ids: Int[Tensor, " seq"]) -> Float[Tensor, "l
 
 
 @dataclass(frozen=True)
+class Guesses:
+    """What each layer would answer after each token.
+
+    first, p_first: the id of the likeliest token, and its probability.
+    p_came, rank: of the token that came; rank 1 is the first choice. NaN and 0 where none has come.
+    """
+
+    first: Int[np.ndarray, "layer seq"]
+    p_first: Float[np.ndarray, "layer seq"]
+    p_came: Float[np.ndarray, "layer seq"]
+    rank: Int[np.ndarray, "layer seq"]
+
+
+def guesses(logits: Float[Tensor, "layer seq d_vocab"], came: Int[Tensor, " came"]) -> Guesses:
+    """The layers' first choices, and how likely each thought the token that came.
+
+    logits: as `logit_lens` gives them. came: ids of the tokens after the first, the second and so on, at most seq.
+    """
+    p = logits.float().softmax(dim=-1).cpu()
+    p_first, first = p.max(dim=-1)
+    p_came, rank = torch.full_like(p_first, torch.nan), torch.zeros_like(first)
+    own = p[:, torch.arange(len(came)), came.cpu()]
+    p_came[:, : len(came)] = own
+    rank[:, : len(came)] = 1 + (p[:, : len(came)] > own[..., None]).sum(dim=-1)
+    return Guesses(first.numpy(), p_first.numpy(), p_came.numpy(), rank.numpy())
+
+
+@dataclass(frozen=True)
 class EmbeddingMap:
     """Where each token lies on the plane that keeps most of an embedding's variance.
 

@@ -107,8 +107,7 @@ def begin(
     unread = int((ids == 0).sum()) if chosen.unknown(text) else 0
     if unread:
         notes.append(f"{unread:,} of {len(ids):,} tokens are rare words that the model reads as <unk>.")
-    rng = torch.Generator().manual_seed(training.seed)
-    model = Transformer(fitted, rng).eval()
+    model, rng = untrained(fitted, training.seed)
     return TrainingState(
         model=model,
         tokenizer=chosen,
@@ -119,6 +118,15 @@ def begin(
         history=History(n_steps=training.steps, references=references),
         notes=tuple(notes),
     )
+
+
+def untrained(config: GPTConfig, seed: int) -> tuple[Transformer, torch.Generator]:
+    """The model that a run of this seed begins with, and the generator as it stands then, to draw batches from.
+
+    config: with its vocabulary and the context that fits the text, as `TrainingState.config` has it.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    return Transformer(config, rng).eval(), rng
 
 
 @contextmanager

@@ -15,7 +15,18 @@ import plotly.graph_objects as go
 import pytest
 from nasty import NASTY
 
-from minigpt.figures import head, heads_grid, labels, loss_curve, next_token, style
+from minigpt.figures import (
+    Answers,
+    TokenMap,
+    head,
+    heads_grid,
+    labels,
+    lens,
+    loss_curve,
+    next_token,
+    style,
+    token_map,
+)
 from minigpt.figures.view import View
 from minigpt.history import History, ReferenceLosses
 
@@ -35,6 +46,9 @@ def looked(tokens: tuple[str, ...] = ("the", "old", "king", "saw", "the"), layer
 
 
 TRAIN = tuple((step, 1.1 + 2.5 * float(np.exp(-step / 80))) for step in range(200))
+SHARES = np.linspace(0, 1, 6).reshape(3, 2)
+ANSWERS = Answers(("the", "old"), ("old",), [["the", "old"]] * 3, SHARES, SHARES, np.ones((3, 2), dtype=int))
+MAP = TokenMap(("the", "old"), np.array([[0.0, 1.0], [2.0, 3.0]]), np.array([3, 1]), np.array([True, False]))
 HISTORY = History(400, ReferenceLosses(uniform=3.64, unigram=3.02, bigram=1.86, floor=1.05), TRAIN, TRAIN[::20])
 
 FIGURES: dict[str, Callable[[], go.Figure]] = {
@@ -44,6 +58,9 @@ FIGURES: dict[str, Callable[[], go.Figure]] = {
     "grid": lambda: heads_grid(looked(), (1, 2), roles=[["previous", "same word", ""]] * 2),
     "large grid": lambda: heads_grid(looked(layers=12, heads=12), (3, 4)),
     "head": lambda: head(looked(), 1, 2, query=3),
+    "lens": lambda: lens(ANSWERS, query=1),
+    "lens of a page": lambda: lens(ANSWERS, of_came=True, alone=False),
+    "map": lambda: token_map(MAP),
     "head without mask": lambda: head(looked(causal=False), 0, 0),
 }
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from minigpt.config import GPTConfig
-from minigpt.lens import embedding_map, logit_lens, residuals
+from minigpt.lens import embedding_map, guesses, logit_lens, residuals
 from minigpt.model import Transformer
 
 CONFIG = GPTConfig(d_vocab=11, n_ctx=9, d_model=16, n_heads=4, n_layers=3)
@@ -97,6 +97,32 @@ def test_only_the_listening_threads_own_passes_are_heard(model):
         assert heard == []
         model(torch.arange(5))
     assert [tuple(resid.shape) for resid in heard] == [(1, 5, 16)] * 4
+
+
+# ---- what the layers would answer ----
+
+
+def test_a_guess_is_the_likeliest_token_and_the_token_that_came_has_a_rank(model):
+    ids = torch.arange(6)
+    logits = logit_lens(model, ids)
+    found = guesses(logits, ids[1:])
+    for layer, place in np.ndindex(4, 6):
+        scores = logits[layer, place].double().numpy()
+        p = np.exp(scores) / np.exp(scores).sum()
+        assert found.first[layer, place] == p.argmax()
+        assert found.p_first[layer, place] == pytest.approx(p.max(), abs=1e-6)
+        if place < 5:
+            assert found.p_came[layer, place] == pytest.approx(p[place + 1], abs=1e-6)
+            assert found.rank[layer, place] == 1 + sorted(p, reverse=True).index(p[place + 1])
+    # After the last nothing has come.
+    assert np.isnan(found.p_came[:, 5]).all()
+    assert not found.rank[:, 5].any()
+
+
+def test_a_single_token_has_guesses_and_nothing_that_came(model):
+    found = guesses(logit_lens(model, torch.tensor([3])), torch.tensor([], dtype=torch.int64))
+    assert found.first.shape == (4, 1)
+    assert np.isnan(found.p_came).all()
 
 
 # ---- the map of an embedding ----

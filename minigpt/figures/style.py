@@ -20,6 +20,9 @@ VEIL = "rgba(255,255,255,0.75)"  # Lets a label be read where a noisy curve pass
 # Even in perceived lightness: equal steps of attention look equally far apart, and more is further from the paper.
 ATTENTION = ("#E5E5F2", "#C1BEED", "#988EE4", "#6F57D1", "#442E9D", "#1E1353")
 
+# Behind ink that must be read: from 0 to 1.
+PROBABILITY_TINT = ("#F5FCFB", "#70D9CC")
+
 # Figures carry the light colours. The page swaps each of them for its partner when it goes dark, by exact match:
 # a colour that is not in this table would stay as it is, dark ink on dark paper.
 DARK: dict[str, str] = {
@@ -33,6 +36,7 @@ DARK: dict[str, str] = {
     VALIDATION: "#F5A05A",
     FLOOR: "#5FD3A8",
     PROBABILITY: "#45C4B4",
+    **dict(zip(PROBABILITY_TINT, ("#192121", "#0A6961"), strict=True)),
     **dict(zip(ATTENTION, ("#30303D", "#4D457D", "#725EC2", "#9E88F0", "#CCBBFF", "#F7F2FF"), strict=True)),
 }
 

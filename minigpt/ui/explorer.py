@@ -135,6 +135,7 @@ class Selection:
     """What a page has open: an exploration by its key, a head of a layer, and a token. Indices from zero.
 
     colour: what the background of the tokens shows, one of COLOURS.
+    shows: whose probability the layers' answers are coloured by, one of SHOWS.
     """
 
     key: str = ""
@@ -142,9 +143,11 @@ class Selection:
     head: int = 0
     position: int = 0
     colour: str = "probability"
+    shows: str = "first choice"
 
 
 COLOURS = ("probability", "surprise", "attention")
+SHOWS = ("first choice", "the token that came")
 
 
 def softmax(logits: Float[np.ndarray, " d_vocab"]) -> Float[np.ndarray, " d_vocab"]:

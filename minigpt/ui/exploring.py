@@ -107,6 +107,15 @@ class Exploring:
         cell = place(event, n_tokens, n_tokens)
         return self._shown(selection, cell and replace(selection, position=exploration.position_of(cell[0])))
 
+    def pick_column(self, selection: Selection, event: gr.SelectData) -> list[Update]:
+        """Show the token that a layer's answer is for."""
+        exploration, error = door.shown(self.explorer.find, selection)
+        if exploration is None:
+            return self._refused(error)
+        n_layers, _, n_tokens, _ = exploration.view.pattern.shape
+        cell = place(event, n_layers + 1, n_tokens)
+        return self._shown(selection, cell and replace(selection, position=exploration.position_of(cell[1])))
+
     def pick_token(self, selection: Selection, event: gr.SelectData) -> list[Update]:
         """Show what else could have come instead of the token that was clicked, and the row that made it."""
         known = type(event.index) is int  # It comes from the browser, and a browser can send anything.

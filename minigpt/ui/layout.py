@@ -9,7 +9,7 @@ from minigpt.breaks import BREAKS
 from minigpt.config import PRESETS, Positions
 from minigpt.corpora import LESSONS
 from minigpt.ui import door, endpoints, explore_panel, lesson_words, words
-from minigpt.ui.deeper import Deeper
+from minigpt.ui.deeper import Deeper, Tab
 from minigpt.ui.explore_panel import EXPLORE_NAMES, SAMPLING_NAMES
 from minigpt.ui.exploring import Exploring
 from minigpt.ui.fragment import Fragment, h
@@ -17,6 +17,8 @@ from minigpt.ui.guides import Place
 from minigpt.ui.guiding import N_ACT, N_GUIDE, Guiding
 from minigpt.ui.handlers import N_LOOK, N_OPEN, NO_REFUSAL, Page
 from minigpt.ui.heads_tab import HeadsTab
+from minigpt.ui.lens_tab import LensTab
+from minigpt.ui.map_tab import MapTab
 from minigpt.ui.rows_tab import RowsTab
 from minigpt.ui.view import PlotlyView
 from minigpt.ui.wires import EACH, LAST, QUIET, Parts, Wires
@@ -33,7 +35,8 @@ def build(page: Page) -> gr.Blocks:
         with gr.Row(elem_id="panels"):
             text, train, explore = _text_panel(), _train_panel(), explore_panel.build(LESSONS[FIRST_LESSON].prompts)
         exploring = Exploring(page)
-        deeper = Deeper(exploring.explorer, [HeadsTab(exploring), RowsTab(exploring)])
+        tabs: list[Tab] = [HeadsTab(exploring), RowsTab(exploring), LensTab(exploring), MapTab()]
+        deeper = Deeper(exploring.explorer, tabs)
         guide = {
             "guide": Fragment(elem_id="guide"),
             "place": gr.BrowserState([], storage_key="minigpt-guide", secret="no secret"),
