@@ -90,3 +90,15 @@ document.addEventListener("keydown", (event) => {
   next.focus();
   next.click();
 });
+
+// Arrow keys walk over a board of switches.
+document.addEventListener("keydown", (event) => {
+  const move = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] }[event.key];
+  const board = move && event.target.closest && event.target.closest(".mg-switches");
+  if (!board || !event.target.dataset.at) return;
+  const [row, column] = event.target.dataset.at.split(" ").map((at, i) => Number(at) + move[i]);
+  const next = board.querySelector(`[data-at="${row} ${column}"]`);
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
+});

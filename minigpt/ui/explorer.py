@@ -5,7 +5,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar, cast
 
@@ -17,7 +17,7 @@ from minigpt.api import attention_of_ids, mistaken_ids, prompt_ids, write
 from minigpt.config import SamplingConfig
 from minigpt.diagnosis import Diagnosis, diagnose, loss_without
 from minigpt.generation import GeneratedToken
-from minigpt.hooks import AttentionView, patterns_and_logits
+from minigpt.hooks import AttentionView, muted, patterns_and_logits
 from minigpt.runs import Runs
 from minigpt.training import TrainingState
 
@@ -49,6 +49,7 @@ class Exploration:
     Tokens are counted through prompt and continuation from 0; the position behind the last is what would come next.
     ids: of all tokens, as the model read them. names: of all tokens, as the reader wrote them.
     film_step: the step at which the view was taken, where that is not the snapshot's: only the view is of that step.
+    sampling: how the continuation was chosen. muted: the heads, each a (layer, head), that write nothing in the view.
     """
 
     run: str
@@ -59,6 +60,8 @@ class Exploration:
     view: AttentionView
     ids: tuple[int, ...]
     film_step: int | None = None
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    muted: tuple[tuple[int, int], ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -93,7 +96,28 @@ class Exploration:
     def _logits(self, begin: int, end: int) -> Float[np.ndarray, "query d_vocab"]:
         """Asked anew of some of the tokens."""
         ids = torch.tensor(self.ids[begin:end], device=self.state.model.embed.weight.device)
-        return patterns_and_logits(self.state.model, ids)[1].float().cpu().numpy()
+        with muted(self.state.model, self.muted):
+            return patterns_and_logits(self.state.model, ids)[1].float().cpu().numpy()
+
+    def without(self, heads: tuple[tuple[int, int], ...]) -> "Exploration":
+        """The same text, read while these heads write nothing; itself where there are none.
+
+        The continuation stays the one that the whole model wrote: see `written_without`.
+        """
+        if not heads:
+            return self
+        with muted(self.state.model, heads):
+            view = attention_of_ids(self.state, list(self.ids))
+        return replace(self, view=replace(view, tokens=self.view.tokens), muted=heads)
+
+    def written_without(self, heads: tuple[tuple[int, int], ...]) -> tuple[GeneratedToken, ...]:
+        """How the prompt goes on while these heads write nothing: the same sampling, the same seed."""
+        if not heads:
+            return self.tokens
+        prompt = torch.tensor(self.ids[: len(self.ids) - len(self.tokens)])
+        # Muting ends with the block, so the last token is written before it.
+        with muted(self.state.model, heads):
+            return tuple(write(self.state, prompt, self.sampling))
 
     def told(self, position: int) -> Told | None:
         """What the model said of the token at a position before it came; None for the first token."""
@@ -117,8 +141,11 @@ class Exploration:
         for position in range(1, min(len(self.ids), n_ctx + 1)):
             found[position] = softmax(logits[position - 1])[self.ids[position]]
         for position, token in enumerate(self.tokens, start=len(self.prompt)):
-            if position > n_ctx:
-                found[position] = token.probability
+            if position <= n_ctx:
+                continue
+            # What the whole model said while it wrote is not what a muted one says.
+            p = self.distribution(position) if self.muted else None
+            found[position] = token.probability if p is None else p[token.index]
         return found
 
     def candidates(self, position: int) -> tuple[list[tuple[str, float]], int]:
@@ -194,6 +221,7 @@ class Explorer:
             tokens=tokens,
             view=replace(view, tokens=names),
             ids=tuple(everything),
+            sampling=sampling,
         )
 
     def keep(

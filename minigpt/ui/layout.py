@@ -20,6 +20,7 @@ from minigpt.ui.heads_tab import HeadsTab
 from minigpt.ui.lens_tab import LensTab
 from minigpt.ui.map_tab import MapTab
 from minigpt.ui.rows_tab import RowsTab
+from minigpt.ui.switchboard_tab import SwitchboardTab
 from minigpt.ui.view import PlotlyView
 from minigpt.ui.wires import EACH, LAST, QUIET, Parts, Wires
 
@@ -35,7 +36,13 @@ def build(page: Page) -> gr.Blocks:
         with gr.Row(elem_id="panels"):
             text, train, explore = _text_panel(), _train_panel(), explore_panel.build(LESSONS[FIRST_LESSON].prompts)
         exploring = Exploring(page)
-        tabs: list[Tab] = [HeadsTab(exploring), RowsTab(exploring), LensTab(exploring), MapTab()]
+        tabs: list[Tab] = [
+            HeadsTab(exploring),
+            RowsTab(exploring),
+            SwitchboardTab(exploring),
+            LensTab(exploring),
+            MapTab(),
+        ]
         deeper = Deeper(exploring.explorer, tabs)
         guide = {
             "guide": Fragment(elem_id="guide"),
