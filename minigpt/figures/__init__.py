@@ -9,6 +9,7 @@ from minigpt.figures.candidates import next_token
 from minigpt.figures.grid import heads_grid
 from minigpt.figures.loss import loss_curve
 from minigpt.figures.one_head import head
+from minigpt.figures.twins import difference, twin_curves
 from minigpt.figures.view import View
 
-__all__ = ["View", "head", "heads_grid", "loss_curve", "next_token"]
+__all__ = ["View", "difference", "head", "heads_grid", "loss_curve", "next_token", "twin_curves"]

@@ -40,21 +40,26 @@ class _Frame:
         return self.high - y / _PLOT_HEIGHT * (self.high - self.low)
 
 
-def loss_curve(history: History, step: int | None = None, n_steps: int | None = None) -> go.Figure:
+def loss_curve(
+    history: History, step: int | None = None, n_steps: int | None = None, twin: History | None = None
+) -> go.Figure:
     """Losses in nats a token by step, with the reference losses as level lines, which stand there before any training.
 
     step: the step being looked at, marked on the curve.
     n_steps: the length of the x axis, where it is not that of the history.
+    twin: another history of the same plan, whose curves are dashed.
     """
     train, validation = _points(history.train), _points(history.validation)
-    frame = _frame(history, n_steps or history.n_steps, train, validation)
+    named = _named(train, validation)
+    if twin:
+        other = _named(_points(twin.train), _points(twin.validation))
+        beside = [(f"twin {name}", points, colour) for name, points, colour in other]
+        named = [*((f"run {name}", points, colour) for name, points, colour in named), *beside]
+    frame = _frame(history, n_steps or history.n_steps, *(points for _, points, _ in named))
     plot, references = _reference_labels(history.references, frame)
-    curves = [
-        _curve("train", train, {"color": style.TRAIN, "width": 1.75}, markers=False),
-        _curve("validation", validation, {"color": style.VALIDATION, "width": 2.5}, markers=True),
-    ]
+    curves = [_curve(*curve) for curve in named]
     marker, stem = _lollipop(step, train if len(train) else validation, frame)
-    ends = [(name, p, c) for name, p, c in _named(train, validation) if len(p)]
+    ends = [(name, p, c) for name, p, c in named if len(p)]
     words = _end_labels(ends, plot, frame) if ends else [_invitation(plot, frame)]
     newest = ", ".join(f"{name} {_value(points[-1, 1])}" for name, points, _ in ends) or "nothing trained yet"
     until = f" up to step {max(points[-1, 0] for _, points, _ in ends):.0f}" if ends else ""
@@ -104,15 +109,15 @@ def _named(train: Points, validation: Points) -> list[tuple[str, Points, str]]:
     return [("train", train, style.TRAIN), ("validation", validation, style.VALIDATION)]
 
 
-def _frame(history: History, n_steps: int, train: Points, validation: Points) -> _Frame:
-    """Ranges in which every reference fits, and the curve too unless it has run away."""
-    losses = np.concatenate([_levels(history.references), train[:, 1], validation[:, 1]])
+def _frame(history: History, n_steps: int, *curves: Points) -> _Frame:
+    """Ranges in which every reference fits, and the curves too unless one has run away."""
+    losses = np.concatenate([_levels(history.references), *(points[:, 1] for points in curves)])
     # A run that fell apart reaches thousands; the lines must stay readable beside it.
     low, high = float(losses.min()), min(float(losses.max()), 2 * history.references.uniform + 2)
     span = max(high - low, 0.3)
     # Below the lowest line a little air; a loss cannot be negative, so near zero none is needed but the line's own.
     bottom = low - 0.13 * span if low - 0.13 * span > 0 or low < 0 else -0.04 * span
-    steps = [float(points[-1, 0]) for points in (train, validation) if len(points)]
+    steps = [float(points[-1, 0]) for points in curves if len(points)]
     return _Frame(max([float(n_steps), 1.0, *steps]), bottom, low + 1.155 * span)
 
 
@@ -136,16 +141,18 @@ def _short(value: float) -> str:
 # ---- curves ----
 
 
-def _curve(name: str, points: Points, line: dict[str, Any], markers: bool) -> go.Scatter:
+def _curve(name: str, points: Points, colour: str) -> go.Scatter:
+    train = name.endswith("train")
+    line = {"color": colour, "width": 1.75 if train else 2.5, "dash": "dash" if name.startswith("twin") else "solid"}
     # More markers than this would hide the line they stand on.
-    mode = "lines+markers" if (markers and len(points) <= _MOST_MARKERS) or len(points) == 1 else "lines"
+    mode = "lines+markers" if (not train and len(points) <= _MOST_MARKERS) or len(points) == 1 else "lines"
     return go.Scatter(
         x=points[:, 0].round(1).tolist(),
         y=points[:, 1].round(4).tolist(),
         name=name,
         mode=mode,
         line=line,
-        marker={"size": 5, "color": line["color"]},
+        marker={"size": 5, "color": colour},
         hovertemplate=f"{name} %{{y:.2f}}<extra></extra>",
     )
 

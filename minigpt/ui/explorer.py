@@ -4,7 +4,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar, cast
 
@@ -47,6 +47,7 @@ class Exploration:
 
     Tokens are counted through prompt and continuation from 0; the position behind the last is what would come next.
     ids: of all tokens, as the model read them. names: of all tokens, as the reader wrote them.
+    sampling: how the tokens of the continuation were chosen.
     film_step: the step at which the view was taken, where that is not the snapshot's: only the view is of that step.
     """
 
@@ -58,6 +59,7 @@ class Exploration:
     view: AttentionView
     ids: tuple[int, ...]
     film_step: int | None = None
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -190,6 +192,7 @@ class Explorer:
             tokens=tokens,
             view=replace(view, tokens=names),
             ids=tuple(everything),
+            sampling=sampling,
         )
 
     def keep(
