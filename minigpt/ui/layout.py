@@ -17,6 +17,7 @@ from minigpt.ui.guides import Place
 from minigpt.ui.guiding import N_ACT, N_GUIDE, Guiding
 from minigpt.ui.handlers import N_LOOK, N_OPEN, NO_REFUSAL, Page
 from minigpt.ui.heads_tab import HeadsTab
+from minigpt.ui.twins_tab import TwinsTab
 from minigpt.ui.view import PlotlyView
 from minigpt.ui.wires import EACH, LAST, QUIET, Parts, Wires
 
@@ -32,7 +33,7 @@ def build(page: Page) -> gr.Blocks:
         with gr.Row(elem_id="panels"):
             text, train, explore = _text_panel(), _train_panel(), explore_panel.build(LESSONS[FIRST_LESSON].prompts)
         exploring = Exploring(page)
-        deeper = Deeper(exploring.explorer, [HeadsTab(exploring.explorer)])
+        deeper = Deeper(exploring.explorer, [HeadsTab(exploring.explorer), TwinsTab(exploring)])
         guide = {
             "guide": Fragment(elem_id="guide"),
             "place": gr.BrowserState([], storage_key="minigpt-guide", secret="no secret"),
