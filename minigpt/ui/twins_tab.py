@@ -45,7 +45,8 @@ class TwinsTab:
         """What to leave out, then curves, heads and continuations of both."""
         parts: Parts = {
             "twins_seen": gr.State(Selection()),
-            "twins_follow": gr.Textbox(visible="hidden", elem_id="twins-follow", container=False),
+            "twins_follow": gr.State(""),
+            # A state that a generator changes is no event, a textbox that it changes is one.
             "twins_done": gr.Textbox(visible="hidden", elem_id="twins-done", container=False),
         }
         with gr.Row(elem_id="twins-ask"):
@@ -61,7 +62,7 @@ class TwinsTab:
         with gr.Column(visible=False, elem_id="twins-body") as parts["twins_body"]:
             with gr.Column(elem_id="twins-losses"):
                 parts["twins_verdict"] = Fragment(elem_id="twins-verdict")
-                Fragment(words.subtitle("Loss of both", "nats a token, by step; the twin's is dashed"))
+                Fragment(words.subtitle("Loss of both", "nats a token, by step"))
                 parts["twins_curves"] = PlotlyView(label="Loss of run and twin by step", elem_id="twins-curves")
                 parts["twins_table"] = Fragment(elem_id="twins-table")
             with gr.Column(elem_id="twins-heads", visible=False) as parts["twins_heads"]:
@@ -121,6 +122,8 @@ class TwinsTab:
         twin, _, _ = followed.partition(" ")
         exploration, _ = door.shown(self._explorer.find, selection)
         if not twin or exploration is None:
+            # A generator that yields nothing empties its components.
+            yield [gr.skip()] * (len(MOVING) + 1)
             return
         self._following[session] = mine
         version, looks = -1, 0
@@ -228,7 +231,7 @@ class TwinsTab:
             query = exploration.query_of(selection.position)
             figure = figures.difference(exploration.view.tokens, changed, causal, query)
         missing = twins_words.missing(exploration.view, found.view)
-        title = words.subtitle(f"{name}, changed", "twin minus run: violet more, gold less")
+        title = words.subtitle(f"{name}, twin minus run", "violet more, gold less")
         return [
             gr.update(visible=True),
             title if figure else words.subtitle(f"{name} has no twin"),

@@ -9,7 +9,7 @@ from minigpt.figures.labels import for_page
 from minigpt.generation import GeneratedToken
 from minigpt.history import ReferenceLosses
 from minigpt.hooks import AttentionView
-from minigpt.runs import Progress, RunSettings
+from minigpt.runs import ACTIVE, Progress, RunSettings
 from minigpt.ui import words
 from minigpt.ui.fragment import Node, h
 from minigpt.ui.twins import Losses
@@ -20,9 +20,10 @@ MOST_NAMED = 8
 
 
 def phrase(without: str) -> str:
-    """A part as the twin goes without it: `without causal mask`, `with one layer`."""
+    """A part as the twin goes without it: `without the causal mask`, `with one layer`."""
     title = PARTS[without].title
-    return f"without {title[3:]}" if title.startswith("no ") else f"with {title}"
+    article = "the " if without in ("mask", "mlp", "residual") else ""
+    return f"without {article}{title[3:]}" if title.startswith("no ") else f"with {title}"
 
 
 def note(without: str, settings: RunSettings) -> list[Node]:
@@ -39,19 +40,17 @@ def note(without: str, settings: RunSettings) -> list[Node]:
 
 
 def status(twin: Progress | None, steps: int) -> list[Node]:
-    """How far the twin has come on its way to `steps`."""
-    if twin is None:
+    """How far the twin has come on its way to `steps`; nothing once it is there."""
+    if twin is None or (twin.status not in ACTIVE and twin.step >= steps):
         return []
     at = h("b", f"{twin.step:,}")
-    left: list[Node] = ["The twin stands at step ", at, f" of {steps:,}"]
+    left: list[Node] = [h("b", "The twin was stopped"), " at step ", at, f" of {steps:,}"]
     if twin.status == "waiting":
         left = [h("b", "Waiting"), ", then the twin trains to step ", f"{steps:,}"]
     elif twin.status == "training":
         left = [h("b", "Training the twin"), ", step ", at, f" of {steps:,}"]
     elif twin.failure:
         left = [h("b", "The twin stopped by itself"), f" at step {twin.failure.step:,}"]
-    elif twin.step < steps:
-        left = [h("b", "The twin was stopped"), " at step ", at, f" of {steps:,}"]
     speed = f"{twin.tokens_per_second:,.0f} tokens/s" if twin.status == "training" and twin.tokens_per_second else ""
     return words.stat(left, speed, twin.step / steps, "")
 
@@ -111,9 +110,13 @@ def table(run: Losses, twins: Mapping[str, Losses], open_one: str, known: Refere
     if known.floor is not None:
         best = h("td", f"{known.floor:.2f}", cls="n")
         rows.append(h("tr", h("th", "best possible", scope="row"), best, *[h("td", "")] * (len(COLUMNS) - 1)))
-    return [h("table", h("thead", head), h("tbody", *rows), cls="mg-table mg-losses")]
+    return [h("table", h("thead", head), h("tbody", *rows), cls="mg-table mg-losses"), h("p", PREFIX, cls="mg-note")]
 
 
+PREFIX = (
+    "From a prefix: the loss of the next token when the model reads a beginning that it was not trained on, and "
+    "nothing after it."
+)
 COLUMNS = ("Validation", "Train", "From a prefix", "Step")
 
 
