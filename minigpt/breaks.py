@@ -62,6 +62,39 @@ BREAKS: dict[str, Break] = {
     ),
 }
 
+# What a twin goes without: parts of a sound model, in the order in which a token meets them.
+PARTS: dict[str, Break] = {
+    "mask": BREAKS["mask"],
+    "positions": BREAKS["positions"],
+    "scaling": BREAKS["scaling"],
+    "mlp": Break(
+        "no MLP",
+        "Without the MLP nothing works on each token by itself: heads only move what embeddings hold from one token to "
+        "another.",
+        config={"d_mlp": 0},
+    ),
+    "norm": Break(
+        "no LayerNorm",
+        "Without LayerNorm each layer reads the residual stream at whatever size it has grown to, so large steps of "
+        "training can throw the model off its course.",
+        config={"layer_norm": False},
+    ),
+    "residual": Break(
+        "no residual stream",
+        "Without the residual stream each layer replaces what came before it instead of adding to it, so a token's own "
+        "embedding is lost unless every layer passes it on.",
+        # What writes to the stream starts at zero else, and without one zero would let nothing through, for ever.
+        config={"residual": False, "init_std": 0.02},
+    ),
+    "layer": BREAKS["layer"],
+    "head": Break(
+        "one head",
+        "With one head as wide as all of them together, each token has a single pattern a layer, and cannot look for "
+        "two things at once.",
+        config={"n_heads": 1, "d_head": 0},
+    ),
+}
+
 
 def checked_breaks(names: Iterable[str]) -> tuple[str, ...]:
     """The names in the order of `BREAKS`, each once; ValueError, naming the choices, for an unknown one."""
@@ -72,9 +105,21 @@ def checked_breaks(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in BREAKS if name in asked)
 
 
-def broken(names: Iterable[str], config: GPTConfig, training: TrainingConfig) -> tuple[GPTConfig, TrainingConfig]:
-    """The settings with all these things done wrong."""
-    for name in checked_breaks(names):
-        config = replace(config, **BREAKS[name].config)  # type: ignore[arg-type]
-        training = replace(training, **BREAKS[name].training)  # type: ignore[arg-type]
+def broken(
+    names: Iterable[str], config: GPTConfig, training: TrainingConfig, without: str = ""
+) -> tuple[GPTConfig, TrainingConfig]:
+    """The settings with all these things done wrong, and `without` one of PARTS; "" leaves every part in."""
+    taken = [BREAKS[name] for name in checked_breaks(names)]
+    if without:
+        if without not in PARTS:
+            raise ValueError(f"A twin can go without {', '.join(PARTS)}, not without {without!r}.")
+        taken.append(PARTS[without])
+    for known in taken:
+        config = replace(config, **known.config)  # type: ignore[arg-type]
+        training = replace(training, **known.training)  # type: ignore[arg-type]
     return config, training
+
+
+def removable(config: GPTConfig) -> list[str]:
+    """The PARTS that this model has, so that a twin without one of them is another model."""
+    return [name for name in PARTS if broken([], config, TrainingConfig(), name)[0] != config]

@@ -15,12 +15,14 @@ from minigpt.figures.loss import loss_curve
 from minigpt.figures.one_head import head
 from minigpt.figures.rows import every_head
 from minigpt.figures.token_map import TokenMap, token_map
+from minigpt.figures.twins import difference, twin_curves
 from minigpt.figures.view import View
 
 __all__ = [
     "Answers",
     "TokenMap",
     "View",
+    "difference",
     "every_head",
     "head",
     "heads_grid",
@@ -29,4 +31,5 @@ __all__ = [
     "next_token",
     "room_for_roles",
     "token_map",
+    "twin_curves",
 ]

@@ -40,22 +40,33 @@ class _Frame:
         return self.high - y / _PLOT_HEIGHT * (self.high - self.low)
 
 
-def loss_curve(history: History, step: int | None = None, n_steps: int | None = None) -> go.Figure:
+def loss_curve(
+    history: History, step: int | None = None, n_steps: int | None = None, twin: History | None = None
+) -> go.Figure:
     """Losses in nats a token by step, with the reference losses as level lines, which stand there before any training.
 
     step: the step being looked at, marked on the curve.
     n_steps: the length of the x axis, where it is not that of the history.
+    twin: another history of the same plan, whose curves are dashed.
     """
     train, validation = _points(history.train), _points(history.validation)
-    frame = _frame(history, n_steps or history.n_steps, train, validation)
-    plot, references = _reference_labels(history.references, frame)
-    curves = [
-        _curve("train", train, {"color": style.TRAIN, "width": 1.75}, markers=False),
-        _curve("validation", validation, {"color": style.VALIDATION, "width": 2.5}, markers=True),
-    ]
+    named = _named(train, validation)
+    if twin:
+        other = _named(_points(twin.train), _points(twin.validation))
+        beside = [(f"twin {name}", points, colour) for name, points, colour in other]
+        named = [*((f"run {name}", points, colour) for name, points, colour in named), *beside]
+    frame = _frame(history, n_steps or history.n_steps, *(points for _, points, _ in named))
+    # Before a run moves its labels stand where they always will; two runs that are done may claim any place.
+    drawn = [_path(points, frame, _PLOT_WIDTH / 3) for _, points, _ in named if len(points)] if twin else []
+    plot, references = _reference_labels(history.references, frame, np.concatenate([np.empty((0, 2)), *drawn]))
+    curves = [_curve(*curve) for curve in named]
     marker, stem = _lollipop(step, train if len(train) else validation, frame)
-    ends = [(name, p, c) for name, p, c in _named(train, validation) if len(p)]
-    words = _end_labels(ends, plot, frame) if ends else [_invitation(plot, frame)]
+    ends = [(name, p, c) for name, p, c in named if len(p)]
+    words = [] if ends else [_invitation(plot, frame)]
+    for model in ("run ", "twin ") if twin else ("",):
+        if own := [end for end in ends if end[0].startswith(model)]:
+            notes, plot = _end_labels(own, plot, frame)
+            words += notes
     newest = ", ".join(f"{name} {_value(points[-1, 1])}" for name, points, _ in ends) or "nothing trained yet"
     until = f" up to step {max(points[-1, 0] for _, points, _ in ends):.0f}" if ends else ""
     return go.Figure(
@@ -104,15 +115,15 @@ def _named(train: Points, validation: Points) -> list[tuple[str, Points, str]]:
     return [("train", train, style.TRAIN), ("validation", validation, style.VALIDATION)]
 
 
-def _frame(history: History, n_steps: int, train: Points, validation: Points) -> _Frame:
-    """Ranges in which every reference fits, and the curve too unless it has run away."""
-    losses = np.concatenate([_levels(history.references), train[:, 1], validation[:, 1]])
+def _frame(history: History, n_steps: int, *curves: Points) -> _Frame:
+    """Ranges in which every reference fits, and the curves too unless one has run away."""
+    losses = np.concatenate([_levels(history.references), *(points[:, 1] for points in curves)])
     # A run that fell apart reaches thousands; the lines must stay readable beside it.
     low, high = float(losses.min()), min(float(losses.max()), 2 * history.references.uniform + 2)
     span = max(high - low, 0.3)
     # Below the lowest line a little air; a loss cannot be negative, so near zero none is needed but the line's own.
     bottom = low - 0.13 * span if low - 0.13 * span > 0 or low < 0 else -0.04 * span
-    steps = [float(points[-1, 0]) for points in (train, validation) if len(points)]
+    steps = [float(points[-1, 0]) for points in curves if len(points)]
     return _Frame(max([float(n_steps), 1.0, *steps]), bottom, low + 1.155 * span)
 
 
@@ -136,16 +147,18 @@ def _short(value: float) -> str:
 # ---- curves ----
 
 
-def _curve(name: str, points: Points, line: dict[str, Any], markers: bool) -> go.Scatter:
+def _curve(name: str, points: Points, colour: str) -> go.Scatter:
+    train = name.endswith("train")
+    line = {"color": colour, "width": 1.75 if train else 2.5, "dash": "dash" if name.startswith("twin") else "solid"}
     # More markers than this would hide the line they stand on.
-    mode = "lines+markers" if (markers and len(points) <= _MOST_MARKERS) or len(points) == 1 else "lines"
+    mode = "lines+markers" if (not train and len(points) <= _MOST_MARKERS) or len(points) == 1 else "lines"
     return go.Scatter(
         x=points[:, 0].round(1).tolist(),
         y=points[:, 1].round(4).tolist(),
         name=name,
         mode=mode,
         line=line,
-        marker={"size": 5, "color": line["color"]},
+        marker={"size": 5, "color": colour},
         hovertemplate=f"{name} %{{y:.2f}}<extra></extra>",
     )
 
@@ -173,8 +186,11 @@ def _reference_lines(known: ReferenceLosses) -> list[dict[str, Any]]:
     return [{**across, "y0": level, "y1": level, "line": line} for level, line in lines]
 
 
-def _reference_labels(known: ReferenceLosses, frame: _Frame) -> tuple[placing.Plot, list[dict[str, Any]]]:
-    """The names of the level lines, and the plot with them on it. The same whatever the curve does: nothing jumps."""
+def _reference_labels(
+    known: ReferenceLosses, frame: _Frame, points: Points
+) -> tuple[placing.Plot, list[dict[str, Any]]]:
+    """The names of the level lines, and the plot with them on it; off the points, of which a run alone gives none:
+    the same whatever its curve does, so that nothing jumps."""
     named = [("even guess, ln V", known.uniform), ("word counts (unigram)", known.unigram)]
     named.append(("word pairs (bigram)", known.bigram))
     groups: dict[str, list[tuple[str, float]]] = {}
@@ -187,7 +203,7 @@ def _reference_labels(known: ReferenceLosses, frame: _Frame) -> tuple[placing.Pl
         texts.append(f"{names} <b>{value}</b>")
         left = _PLOT_WIDTH - placing.text_width(texts[-1])
         boxes.append(placing.Box(left, _PLOT_WIDTH, frame.y(group[0][1])))
-    plot = placing.Plot(_PLOT_WIDTH, _PLOT_HEIGHT, lines=tuple(frame.y(level) for level in _levels(known)))
+    plot = placing.Plot(_PLOT_WIDTH, _PLOT_HEIGHT, (), tuple(frame.y(level) for level in _levels(known)), points)
     placed = placing.on_lines(plot, boxes)
     notes = [_note(text, box, frame, style.INK_3, right=True) for text, box in zip(texts, placed, strict=True)]
     plot = replace(plot, taken=tuple(placed))
@@ -200,8 +216,11 @@ def _reference_labels(known: ReferenceLosses, frame: _Frame) -> tuple[placing.Pl
     return plot, notes
 
 
-def _end_labels(ends: Sequence[tuple[str, Points, str]], plot: placing.Plot, frame: _Frame) -> list[dict[str, Any]]:
-    """Each curve's name and newest loss: to the right of its end, or at the plot's edge when no room is left there."""
+def _end_labels(
+    ends: Sequence[tuple[str, Points, str]], plot: placing.Plot, frame: _Frame
+) -> tuple[list[dict[str, Any]], placing.Plot]:
+    """Each curve's name and newest loss, and the plot with them on it: to the right of the curves' end, or at the
+    plot's edge when no room is left there."""
     ends = sorted(ends, key=lambda end: -end[1][-1, 1])
     texts = [f"<b>{name} {_value(points[-1, 1])}</b>" for name, points, _ in ends]
     newest = max(float(points[-1, 0]) for _, points, _ in ends)
@@ -212,12 +231,13 @@ def _end_labels(ends: Sequence[tuple[str, Points, str]], plot: placing.Plot, fra
         start = _PLOT_WIDTH - widest
     heights = [frame.y(min(float(points[-1, 1]), frame.high)) for _, points, _ in ends]
     boxes = [placing.Box(start, start + widest, height) for height in heights]
-    plot = replace(plot, points=np.concatenate([_path(points, frame, start) for _, points, _ in ends]))
-    placed = placing.near(plot, boxes)
-    return [
+    paths = [_path(points, frame, start) for _, points, _ in ends]
+    placed = placing.near(replace(plot, points=np.concatenate([plot.points, *paths])), boxes)
+    notes = [
         _note(text, box, frame, colour, right=not fits, **({"x": newest, "xref": "x", "xshift": 6} if fits else {}))
         for text, box, (_, _, colour) in zip(texts, placed, ends, strict=True)
     ]
+    return notes, replace(plot, taken=(*plot.taken, *placed))
 
 
 def _path(points: Points, frame: _Frame, start: float) -> Points:

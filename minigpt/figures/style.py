@@ -19,6 +19,8 @@ VEIL = "rgba(255,255,255,0.75)"  # Lets a label be read where a noisy curve pass
 
 # Even in perceived lightness: equal steps of attention look equally far apart, and more is further from the paper.
 ATTENTION = ("#E5E5F2", "#C1BEED", "#988EE4", "#6F57D1", "#442E9D", "#1E1353")
+# Less attention than before, from a little to all of it; more is in the attention colours, and none where both begin.
+LESS = ("#EBDDB4", "#D2B768", "#AB8A2B", "#7A5F10", "#453403")
 
 # Behind ink that must be read: from 0 to 1.
 PROBABILITY_TINT = ("#F5FCFB", "#70D9CC")
@@ -38,6 +40,7 @@ DARK: dict[str, str] = {
     PROBABILITY: "#45C4B4",
     **dict(zip(PROBABILITY_TINT, ("#192121", "#0A6961"), strict=True)),
     **dict(zip(ATTENTION, ("#30303D", "#4D457D", "#725EC2", "#9E88F0", "#CCBBFF", "#F7F2FF"), strict=True)),
+    **dict(zip(LESS, ("#4A4330", "#766532", "#A88D37", "#D9B956", "#FFF1BC"), strict=True)),
 }
 
 
@@ -45,6 +48,12 @@ def attention_colours(end: float = 1.0) -> list[list[float | str]]:
     """A Plotly colour scale with the attention colours evenly spread over [0, end] of its range."""
     last = len(ATTENTION) - 1
     return [[end * i / last, colour] for i, colour in enumerate(ATTENTION)]
+
+
+def difference_colours() -> list[list[float | str]]:
+    """A Plotly colour scale for what attention has become less or more, from -1 to 1: as many steps either way."""
+    colours = (*reversed(LESS), *ATTENTION)
+    return [[i / (len(colours) - 1), colour] for i, colour in enumerate(colours)]
 
 
 def text(size: int, colour: str, family: str = SANS) -> dict[str, Any]:

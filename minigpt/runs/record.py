@@ -20,6 +20,8 @@ class RunSettings:
 
     lesson: its name on the page, another word for one's own text; drawn_with: the settings of its text that differ
     from the lesson's own. config, training: as asked for; breaks: what is then done wrong on purpose, see `applied`.
+    without: the one of `minigpt.breaks.PARTS` that a twin lacks; it begins as the run with that part did, see
+    `minigpt.twins`. "" for a run that is no twin.
     """
 
     tokenizer: str = "word"
@@ -29,10 +31,11 @@ class RunSettings:
     lesson: str = ""
     drawn_with: dict[str, int | float | str] = field(default_factory=dict)
     breaks: tuple[str, ...] = ()
+    without: str = ""
 
     def applied(self) -> tuple[GPTConfig, TrainingConfig]:
         """The model and the plan that are really trained, with what is broken on purpose."""
-        return broken(self.breaks, self.config, self.training)
+        return broken(self.breaks, self.config, self.training, self.without)
 
     def taught(self) -> Lesson | None:
         """The lesson as it was drawn; None for one's own text, or where the text is split in another way."""

@@ -22,6 +22,7 @@ from minigpt.runs import store
 from minigpt.runs.record import ACTIVE, Progress, RunSettings, Status
 from minigpt.runs.worker import SliceReport, advance_folder, finding
 from minigpt.training import Failure, TrainingState, begin
+from minigpt.twins import begun_alike
 
 # Long enough that moving the state costs little, short enough that the page moves more than twice a second.
 SLICE_SECONDS = 0.3
@@ -73,9 +74,9 @@ class Runs:
 
         Raises ValueError, in the reader's words, where text or settings cannot work.
         """
-        lesson = settings.taught()
-        known = drawn(lesson.source).log_probability if lesson else None
-        state = begin(text, settings.tokenizer, *settings.applied(), settings.bpe_vocab, known)
+        state = _begin(text, settings)
+        if settings.without:
+            state = begun_alike(state, _begin(text, replace(settings, without="")))
         run_id = secrets.token_urlsafe(16)
         save(state, self.folder / run_id)
         run = _Run(_progress(run_id, settings, state), settings.training.steps if steps is None else steps)
@@ -86,11 +87,12 @@ class Runs:
             self._forget()
         return run_id
 
-    def resume(self, run_id: str) -> None:
-        """Go on to the planned end."""
+    def resume(self, run_id: str, until: int | None = None) -> None:
+        """Go on to the planned end, or until a step."""
         with self._lock:  # No slice may land between the count of what is left and the wish for it.
             run = self._find(run_id)
-            self._want(run, max(0, run.progress.n_steps - run.progress.step), "paused")
+            end = run.progress.n_steps if until is None else until
+            self._want(run, max(0, end - run.progress.step), "paused")
 
     def step(self, run_id: str) -> None:
         """Take one step, then rest; beyond the planned end too."""
@@ -274,6 +276,12 @@ class Runs:
         for folder in store.oldest_first(self.folder)[:-MAX_ON_DISK]:
             if folder.name not in self._runs:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _begin(text: str, settings: RunSettings) -> TrainingState:
+    lesson = settings.taught()
+    known = drawn(lesson.source).log_probability if lesson else None
+    return begin(text, settings.tokenizer, *settings.applied(), settings.bpe_vocab, known)
 
 
 def _progress(run_id: str, settings: RunSettings, state: TrainingState) -> Progress:

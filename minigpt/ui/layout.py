@@ -21,6 +21,7 @@ from minigpt.ui.lens_tab import LensTab
 from minigpt.ui.map_tab import MapTab
 from minigpt.ui.rows_tab import RowsTab
 from minigpt.ui.switchboard_tab import SwitchboardTab
+from minigpt.ui.twins_tab import TwinsTab
 from minigpt.ui.view import PlotlyView
 from minigpt.ui.wires import EACH, LAST, QUIET, Parts, Wires
 
@@ -40,6 +41,7 @@ def build(page: Page) -> gr.Blocks:
             HeadsTab(exploring),
             RowsTab(exploring),
             SwitchboardTab(exploring),
+            TwinsTab(exploring),
             LensTab(exploring),
             MapTab(),
         ]

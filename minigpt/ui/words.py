@@ -102,7 +102,8 @@ def sampling_label(length: int, temperature: float) -> str:
     return f"How to choose the next token: {how}, {plural(length or 0, 'token')}"
 
 
-def _stat(left: Sequence[Node], right: str, share: float, note: str) -> list[Node]:
+def stat(left: Sequence[Node], right: str, share: float, note: str) -> list[Node]:
+    """A line of status, a bar that is full to a `share`, and a note below."""
     percent = f"{100 * min(1.0, max(0.0, share)):.1f}"
     bar = h(
         "div",
@@ -122,7 +123,7 @@ def _stat(left: Sequence[Node], right: str, share: float, note: str) -> list[Nod
 def not_trained(seconds: float | None) -> list[Node]:
     """The line above the progress bar before any run."""
     right = "" if seconds is None else f"about {duration(seconds)} on this machine"
-    return _stat([h("b", "Not trained yet")], right, 0, "Train learns the whole plan, Step one batch.")
+    return stat([h("b", "Not trained yet")], right, 0, "Train learns the whole plan, Step one batch.")
 
 
 def status(progress: Progress) -> list[Node]:
@@ -134,27 +135,27 @@ def status(progress: Progress) -> list[Node]:
         runs = plural(progress.ahead, "run")
         left: list[Node] = [h("b", "Waiting"), f", {runs} before yours" if progress.ahead else ", next in turn"]
         note = "You may close this page: its link finds the run."
-        return _stat(left, "starts in a moment", share, note)
+        return stat(left, "starts in a moment", share, note)
     if progress.status == "training":
         speed, seconds = progress.tokens_per_second, progress.seconds_left
         parts = [f"{speed:,.0f} tokens/s" if speed else "", f"{duration(seconds)} left" if seconds is not None else ""]
         left = [h("b", "Training"), ", step ", h("b", f"{step:,}"), f" of {n_steps:,}"]
         note = "Settings changed now apply to the next run."
-        return _stat(left, ", ".join(part for part in parts if part), share, note)
+        return stat(left, ", ".join(part for part in parts if part), share, note)
     if progress.status == "paused":
         note = f"Step moves on by one. Explore shows step {step:,}."
-        return _stat([h("b", "Paused"), *at], "nothing is lost", share, note)
+        return stat([h("b", "Paused"), *at], "nothing is lost", share, note)
     if progress.status == "failed":
         failed_at = progress.failure.step if progress.failure else step
         left = [h("b", "Stopped by itself"), " at step ", h("b", f"{failed_at:,}")]
-        return _stat(left, f"step {step:,} is kept", share, "Change a setting and train again.")
+        return stat(left, f"step {step:,} is kept", share, "Change a setting and train again.")
     note = "Write a prompt in panel 3, or train again."
     if progress.status == "stopped":
-        return _stat([h("b", "Stopped"), *at], f"step {step:,} is kept", share, note)
+        return stat([h("b", "Stopped"), *at], f"step {step:,} is kept", share, note)
     # With a floor there is more to say on the right, and all of it must fit on one line.
     steps = "" if progress.history.references.floor is not None else f", {plural(step, 'step')}"
     left = [h("b", "Finished"), f"{steps} in {duration(progress.seconds)}"]
-    return _stat(left, _verdict(progress), 1, note)
+    return stat(left, _verdict(progress), 1, note)
 
 
 def _verdict(progress: Progress) -> str:
