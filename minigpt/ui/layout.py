@@ -17,22 +17,25 @@ from minigpt.ui.guides import Place
 from minigpt.ui.guiding import N_ACT, N_GUIDE, Guiding
 from minigpt.ui.handlers import N_LOOK, N_OPEN, NO_REFUSAL, Page
 from minigpt.ui.heads_tab import HeadsTab
+from minigpt.ui.take_tab import TakeTab
 from minigpt.ui.view import PlotlyView
 from minigpt.ui.wires import EACH, LAST, QUIET, Parts, Wires
 
 FIRST_LESSON = "stories"
+# Seconds: how often the files that were offered or opened are looked over, and how old they get.
+CLEANING = (3600, 6 * 3600)
 
 
 def build(page: Page) -> gr.Blocks:
     """The page with its events and its endpoints, ready to launch."""
-    with gr.Blocks(title="miniGPT", analytics_enabled=False, fill_width=True) as blocks:
+    with gr.Blocks(title="miniGPT", analytics_enabled=False, fill_width=True, delete_cache=CLEANING) as blocks:
         endpoints.add(page)  # First, because the page's own handlers would take their names.
         hidden = {name: gr.Textbox(visible="hidden", elem_id=name, container=False) for name in HIDDEN_NAMES}
         _top()
         with gr.Row(elem_id="panels"):
             text, train, explore = _text_panel(), _train_panel(), explore_panel.build(LESSONS[FIRST_LESSON].prompts)
         exploring = Exploring(page)
-        deeper = Deeper(exploring.explorer, [HeadsTab(exploring.explorer)])
+        deeper = Deeper(exploring.explorer, [HeadsTab(exploring.explorer), TakeTab(exploring.explorer)])
         guide = {
             "guide": Fragment(elem_id="guide"),
             "place": gr.BrowserState([], storage_key="minigpt-guide", secret="no secret"),
