@@ -24,7 +24,7 @@ def next_token(
         raise ValueError(f"{len(candidates)} candidates need {len(candidates)} notes, not {len(notes)}.")
     order = sorted(range(len(candidates)), key=lambda index: -candidates[index][1])
     ranked = [candidates[index] for index in order]
-    beside = [labels.for_plotly(notes[index], 24) if notes else "" for index in order]
+    beside = [labels.for_plotly(notes[index], 24) if notes and notes[index] else "" for index in order]
     chances = [chance for _, chance in ranked]
     names = [labels.for_page(token) for token, _ in ranked]
     ticks = [labels.for_plotly(token) for token, _ in ranked]

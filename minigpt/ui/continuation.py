@@ -119,7 +119,7 @@ def _covered(index: int, chosen: bool) -> Node:
     return h(
         "button",
         guessing.COVER,
-        cls=f"t none{' on' * chosen}",
+        cls=f"t cover{' on' * chosen}",
         type="button",
         title=f"token {index + 1:,}, covered until you guess",
         aria_label=f"token {index + 1:,}, covered",

@@ -125,7 +125,7 @@ def _told(exploration: Exploration, position: int, guess: int) -> Sequence[Node]
     p, came = exploration.distribution(position), exploration.ids[position]
     assert p is not None
     chance = float(p[guess])
-    number = f"{chance:.2f}" if chance >= 0.01 else f"{chance:.3f}"
+    number = f"{chance:.2f}" if chance >= 0.01 else f"{chance:.3f}" if chance >= 0.0005 else "under 0.001"
     rank = 1 + int((p > p[guess]).sum())
     token = h("code", for_page(_name(exploration, position, guess), 24))
     to_model = f"{number} to the model, its {RANKS.get(rank, f'choice {rank:,}')}."

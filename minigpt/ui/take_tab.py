@@ -60,7 +60,8 @@ class TakeTab:
             return [words.message(error, "warn"), *[gr.skip()] * (len(self.outputs) - 1)]
         npz, rows, text = self._files(exploration, selection.key)
         first = Snippet("First, the same model", model(exploration, progress.settings), "")
-        shown = [program(first), *map(program, snippets(exploration, selection, progress.settings))]
+        views = snippets(exploration, selection, progress.settings)
+        shown = h("div", program(first)), h("div", *map(program, views))
         label = "Patterns, CSV" if rows else f"Patterns, CSV: {n_rows(exploration.view):,} rows are too many, take NPZ"
         offered = gr.update(value=rows, label=label, interactive=rows is not None)
         return [[], npz, offered, text, [h("div", *shown, cls="mg-programs")]]
