@@ -45,9 +45,9 @@
     }
   }
 
-  // "Attention of layer 1, head 2" -> minigpt-attention-of-layer-1-head-2
+  // "Attention of layer 1 head 2 over 9 tokens: each row shows ..." -> minigpt-attention-of-layer-1-head-2-over-9-tokens
   function fileName(label) {
-    const words = label.toLowerCase().match(/[\p{L}\p{N}]+/gu) || [];
+    const words = label.split(/[:,]/)[0].toLowerCase().match(/[\p{L}\p{N}]+/gu) || [];
     return ["minigpt", ...words].join("-").slice(0, 80);
   }
 

@@ -63,7 +63,8 @@ def test_figures_patterns_and_programs_are_taken_along(
     expect(control).to_have_css("opacity", "1")
     picture = saved(page, "#head .mg-save [data-format=png]", tmp_path)
     assert picture.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
-    assert re.fullmatch(r"minigpt-attention-of-layer-\d-head-\d.*\.png", picture.name), picture.name
+    named = f"minigpt-attention-of-layer-\\d-head-\\d-over-{len(ids)}-tokens.png"
+    assert re.fullmatch(named, picture.name), picture.name
     wide = page.evaluate("() => document.querySelector('#head .js-plotly-plot')._fullLayout.width")
     assert int.from_bytes(picture.read_bytes()[16:20], "big") == 2 * wide
     page.hover("#head .js-plotly-plot")

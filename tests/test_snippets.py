@@ -1,4 +1,4 @@
-"""The programs that the page offers run as they stand, in a process that knows nothing, and give what the page shows."""
+"""The programs that the page offers run as they stand, in a fresh process, and give what the page shows."""
 
 import ast
 import os
@@ -40,7 +40,8 @@ CASES: dict[str, tuple[str, RunSettings, str, SamplingConfig]] = {
     "lesson": ("", RunSettings("character" if MARKOV.tokenizer == "character" else MARKOV.tokenizer,
                config=replace(MARKOV.config, n_ctx=12), training=replace(MARKOV.training, steps=5, eval_every=None),
                lesson="markov", drawn_with={"seed": 3}), MARKOV.prompts[0], SamplingConfig(5)),
-    "no mask": (OWN, RunSettings("character", config=SMALL, training=PLAN, breaks=("mask",)), "the k", SamplingConfig(4)),
+    "no mask": (OWN, RunSettings("character", config=SMALL, training=PLAN, breaks=("mask",)), "the k",
+                SamplingConfig(4)),
     "vocabulary": (OWN, RunSettings("word", config=SMALL, training=PLAN, breaks=("vocabulary", "softmax")), "king saw",
                    SamplingConfig(5)),
 }  # fmt: skip

@@ -128,7 +128,7 @@ def _told(exploration: Exploration, position: int, guess: int) -> Sequence[Node]
     number = f"{chance:.2f}" if chance >= 0.01 else f"{chance:.3f}" if chance >= 0.0005 else "under 0.001"
     rank = 1 + int((p > p[guess]).sum())
     token = h("code", for_page(_name(exploration, position, guess), 24))
-    to_model = f"{number} to the model, its {RANKS.get(rank, f'choice {rank:,}')}."
+    to_model = f"{number} to the model, its {RANKS.get(rank, f'choice number {rank:,}')}."
     if guess == came:
         return [h("b", "Right. "), "You said “", token, f"”, {to_model}"]
     right = h("code", for_page(exploration.names[position], 24))
