@@ -293,8 +293,8 @@ def test_equal_and_date_like_tokens_keep_their_own_bars():
 
 
 def test_a_note_stands_behind_the_number_of_its_own_bar() -> None:
-    figure = figures.next_token([("cat", 0.1), ("dog", 0.6), ("cat", 0.2)], 4, ["you", "", "<b>"])
+    figure = next_token([("cat", 0.1), ("dog", 0.6), ("cat", 0.2)], 4, ["you", "", "<b>"])
     assert list(figure.data[0].text) == ["0.60", "0.20 <b>&lt;b&gt;</b>", "0.10 <b>you</b>", "0.10"]
-    assert figure.layout.margin.r > figures.next_token([("cat", 0.1)], 4).layout.margin.r
+    assert figure.layout.margin.r > next_token([("cat", 0.1)], 4).layout.margin.r
     with pytest.raises(ValueError, match="2 candidates need 2 notes, not 1"):
-        figures.next_token([("cat", 0.1), ("dog", 0.6)], 4, ["you"])
+        next_token([("cat", 0.1), ("dog", 0.6)], 4, ["you"])
