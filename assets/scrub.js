@@ -1,4 +1,5 @@
 // Play: Next again and again, until there is nothing further or somebody presses Pause or anything else that chooses.
+// And the keys of Guess first.
 (() => {
   "use strict";
 
@@ -18,6 +19,14 @@
     if (!next || next.disabled || !next.offsetParent) stop();
     else next.click();
   }
+
+  // The number of an option guesses it, wherever the focus is, but for a field that is being written in.
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || !/^[1-9]$/.test(event.key)) return;
+    if (event.target.closest?.("input:not([type=checkbox], [type=radio]), textarea, [contenteditable]")) return;
+    const option = document.querySelector(`#guess .asks button[data-index="${event.key - 1}"]`);
+    if (option?.offsetParent) option.click();
+  });
 
   document.addEventListener("click", (event) => {
     if (event.target.closest("#play")) {

@@ -1,7 +1,8 @@
 // Draws a Plotly figure inside one component of the page, and keeps it right while the figure, the width or the theme
 // changes. Plotly.react changes the plot in place: zoom survives, and no update leaves nodes or listeners behind.
 //
-// miniGPTDark maps each light colour of the figures to its dark partner; the page writes it before this script.
+// miniGPTDark maps each light colour of the figures to its dark partner, miniGPTPaper is the light paper of a picture
+// that is saved; the page writes both before this script.
 (() => {
   "use strict";
 
@@ -68,6 +69,12 @@
     if (x < plot.scrollLeft + 20 || x > plot.scrollLeft + plot.clientWidth - 20) plot.scrollLeft = x - plot.clientWidth / 2;
   }
 
+  // "Attention of layer 1 head 2 over 9 tokens: each row shows ..." -> minigpt-attention-of-layer-1-head-2-over-9-tokens
+  function fileName(label) {
+    const words = label.split(/[:,]/)[0].toLowerCase().match(/[\p{L}\p{N}]+/gu) || [];
+    return ["minigpt", ...words].join("-").slice(0, 80);
+  }
+
   // Where a click fell: row and column of a map, layer and head of a grid of tiles, else point and curve.
   function place(point, meta) {
     const at = Array.isArray(point.pointNumber) ? point.pointNumber : [point.pointNumber, point.curveNumber];
@@ -85,6 +92,10 @@
       this.sizes.observe(element);
       element.addEventListener("keydown", (event) => this.step(event));
       element.addEventListener("focusout", () => (this.ahead = null));
+      element.querySelector(".mg-save").addEventListener("click", (event) => {
+        const button = event.target.closest("button");
+        if (button) this.save(button.dataset.format);
+      });
       views.add(this);
       this.redraw();
     }
@@ -118,6 +129,7 @@
       fitNames(figure);
       // The page must not jump while a figure is replaced.
       plot.style.minHeight = `${layout.height}px`;
+      element.querySelector(".mg-save").hidden = false;
       this.name(plot, layout.meta || {});
       window.Plotly.react(plot, figure.data, layout, CONFIG);
       reveal(plot, layout);
@@ -167,7 +179,21 @@
       });
     }
 
+    // A picture for paper: in light colours whatever the page wears, as large as on the page, twice as sharp.
+    save(format) {
+      const { element, props, width } = this;
+      if (!props.value || !window.Plotly) return;
+      const figure = parse(props.value, false);
+      fit(figure.layout, width);
+      fitLabels(figure.layout);
+      figure.layout.paper_bgcolor = window.miniGPTPaper;
+      const size = { width: figure.layout.width, height: figure.layout.height, scale: format === "png" ? 2 : 1 };
+      const filename = fileName(element.querySelector(".mg-plot").getAttribute("aria-label"));
+      return window.Plotly.downloadImage({ ...figure, config: CONFIG }, { format, filename, ...size });
+    }
+
     clear(plot) {
+      this.element.querySelector(".mg-save").hidden = true;
       if (!this.drawn) return;
       window.Plotly.purge(plot);
       plot.classList.remove("js-plotly-plot"); // purge leaves it, and there is no plot any more

@@ -309,3 +309,11 @@ def test_equal_and_date_like_tokens_keep_their_own_bars():
     assert [html.unescape(label) for label in figure.layout.yaxis.ticktext] == [
         labels.for_page(token) for token in NASTY
     ]
+
+
+def test_a_note_stands_behind_the_number_of_its_own_bar() -> None:
+    figure = next_token([("cat", 0.1), ("dog", 0.6), ("cat", 0.2)], 4, ["you", "", "<b>"])
+    assert list(figure.data[0].text) == ["0.60", "0.20 <b>&lt;b&gt;</b>", "0.10 <b>you</b>", "0.10"]
+    assert figure.layout.margin.r > next_token([("cat", 0.1)], 4).layout.margin.r
+    with pytest.raises(ValueError, match="2 candidates need 2 notes, not 1"):
+        next_token([("cat", 0.1), ("dog", 0.6)], 4, ["you"])

@@ -10,13 +10,21 @@ _BAR = 23  # px, with the space around it
 _CHARACTER = 8.4  # px, of the fixed-width font at 14 px
 
 
-def next_token(candidates: Sequence[tuple[str, float]], n_others: int = 0) -> go.Figure:
+def next_token(
+    candidates: Sequence[tuple[str, float]], n_others: int = 0, notes: Sequence[str] | None = None
+) -> go.Figure:
     """Horizontal bars, the most likely token first, and all others as one grey bar.
 
     candidates: tokens with their probabilities (0 to 1), in any order.
     n_others: how many tokens are not among the candidates; they share what is left of the probability.
+    notes: a word or two for each candidate to stand behind its number, such as "your guess"; "" for none.
+    Raises ValueError where there are not as many notes as candidates.
     """
-    ranked = sorted(candidates, key=lambda candidate: -candidate[1])
+    if notes is not None and len(notes) != len(candidates):
+        raise ValueError(f"{len(candidates)} candidates need {len(candidates)} notes, not {len(notes)}.")
+    order = sorted(range(len(candidates)), key=lambda index: -candidates[index][1])
+    ranked = [candidates[index] for index in order]
+    beside = [labels.for_plotly(notes[index], 24) if notes and notes[index] else "" for index in order]
     chances = [chance for _, chance in ranked]
     names = [labels.for_page(token) for token, _ in ranked]
     ticks = [labels.for_plotly(token) for token, _ in ranked]
@@ -29,6 +37,7 @@ def next_token(candidates: Sequence[tuple[str, float]], n_others: int = 0) -> go
         ticks.append(others)
         hover.append(others)
         colours.append(style.INK_3)
+        beside.append("")
 
     rows = list(range(len(chances)))
     numbers = [labels.number(chance) for chance in chances]
@@ -37,7 +46,7 @@ def next_token(candidates: Sequence[tuple[str, float]], n_others: int = 0) -> go
         x=chances,
         y=rows,
         marker={"color": colours, "line": {"width": 0}},
-        text=numbers,
+        text=[f"{value} <b>{said}</b>" if said else value for value, said in zip(numbers, beside, strict=True)],
         textposition="outside",
         cliponaxis=False,
         textfont=style.text(13, style.INK),
@@ -51,7 +60,7 @@ def next_token(candidates: Sequence[tuple[str, float]], n_others: int = 0) -> go
         bars,
         style.layout(
             height=_BAR * max(1, len(rows)) + 2,
-            margin=(left, 48, 0, 0),
+            margin=(left, 48 + _CHARACTER * max(map(len, beside), default=0), 0, 0),
             bargap=0.24,
             # Always 0 to 1: a bar's length means the same at every step.
             xaxis=style.axis(visible=False, range=[0, 1]),

@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 from jaxtyping import Float
 
+from minigpt.copies import Copies, Span
 from minigpt.figures.labels import for_page
-from minigpt.ui.explorer import Exploration, Selection
+from minigpt.ui import guessing, words
+from minigpt.ui.explorer import AT_LEAST, Exploration, Selection
 from minigpt.ui.fragment import Node, h
 
 # For each colour: what its least and its most stand for.
@@ -18,17 +21,53 @@ ENDS = {
 }
 
 
-def continuation(exploration: Exploration, chosen: Selection) -> list[Node]:
-    """All tokens, the chosen one outlined."""
-    shares = shades(exploration, chosen)
-    n_prompt = len(exploration.prompt)
+# What a token is called, and how exactly a copy agrees, by how the text is split.
+UNITS = {
+    "word": ("word", "word for word"),
+    "character": ("letter", "letter for letter"),
+    "bpe": ("piece", "piece for piece"),
+}
+MOST_PLACES = 3
+
+
+def continuation(exploration: Exploration, chosen: Selection, copies: Copies | None = None) -> list[Node]:
+    """All tokens, the chosen one outlined, a rule under those that are copied, and how many these are in a line below.
+
+    A token that is still to be guessed is covered, and says nothing.
+    """
+    shares, n_prompt = shades(exploration, chosen), len(exploration.prompt)
+    hidden = guessing.covered(exploration, chosen)
+    spans = {n_prompt + span.start + i: span for span in copies.spans for i in range(span.length)} if copies else {}
     chips = [
-        _chip(name, index, n_prompt, float(share), index == chosen.position)
+        _covered(index, index == chosen.position)
+        if index in hidden
+        else _chip(name, index, n_prompt, float(share), index == chosen.position, spans.get(index))
         for index, (name, share) in enumerate(zip(exploration.names, shares, strict=True))
     ]
     if chosen.position == len(exploration.ids):
         chips.append(h("span", "?", cls="t on", title="what would come next"))
-    return [h("div", *chips, cls=f"mg-toks shaded {chosen.colour}")]
+    shown = h("div", *chips, cls=f"mg-toks shaded {chosen.colour}")
+    if copies is None or not copies.n_tokens:
+        return [shown]
+    line = "What is copied is told once all of it is uncovered." if hidden else novelty(exploration, copies)
+    return [shown, h("p", line, cls="mg-note mg-copies")]
+
+
+def novelty(exploration: Exploration, copies: Copies) -> str:
+    """How much of a continuation stands in the training text, where, and how much is new."""
+    kind = exploration.state.tokenizer.kind
+    (unit, exactly), at_least = UNITS[kind], AT_LEAST[kind]
+    if copies.n_tokens < at_least:
+        written = words.plural(copies.n_tokens, unit)
+        return f"Too short to tell what is copied: {written} written, and a copy has {at_least} or more."
+    new = f"{100 * copies.novelty:.0f}% is new."
+    if not copies.spans:
+        return f"Nothing of {at_least} {unit}s or more is copied. {new}"
+    n_copied = sum(span.length for span in copies.spans)
+    places = [f"from token {span.place + 1:,} ({span.length:,})" for span in islice(copies.spans, MOST_PLACES)]
+    more = [f"and {len(copies.spans) - MOST_PLACES:,} more"] if len(copies.spans) > MOST_PLACES else []
+    told = f"{n_copied:,} of {words.plural(copies.n_tokens, 'token')} stand {exactly} in the training text: "
+    return f"{told}{', '.join([*places, *more])}. {new}"
 
 
 def told(exploration: Exploration, chosen: Selection) -> list[Node]:
@@ -61,21 +100,37 @@ def shades(exploration: Exploration, chosen: Selection) -> Float[np.ndarray, " s
     return shown
 
 
-def _chip(name: str, index: int, n_prompt: int, share: float, chosen: bool) -> Node:
-    kind = f"t{' in' * (index < n_prompt)}{' on' * chosen}{' none' * math.isnan(share)}"
+def _chip(name: str, index: int, n_prompt: int, share: float, chosen: bool, span: Span | None) -> Node:
+    kind = f"t{' in' * (index < n_prompt)}{' on' * chosen}{' none' * math.isnan(share)}{' copied' * bool(span)}"
+    copy = f"; copied: {words.plural(span.length, 'token')}, from token {span.place + 1:,} of the text" if span else ""
     return h(
         "button",
         for_page(name, 40),
         cls=kind,
         type="button",
         style="" if math.isnan(share) else f"--p:{share:.3f}",
-        title=f"token {index + 1:,}" + ("" if math.isnan(share) else f": {share:.3f}"),
+        title=f"token {index + 1:,}" + ("" if math.isnan(share) else f": {share:.3f}") + copy,
+        aria_pressed="true" if chosen else "false",
+        data_index=str(index),
+    )
+
+
+def _covered(index: int, chosen: bool) -> Node:
+    return h(
+        "button",
+        guessing.COVER,
+        cls=f"t cover{' on' * chosen}",
+        type="button",
+        title=f"token {index + 1:,}, covered until you guess",
+        aria_label=f"token {index + 1:,}, covered",
         aria_pressed="true" if chosen else "false",
         data_index=str(index),
     )
 
 
 def _said(exploration: Exploration, chosen: Selection) -> Sequence[Node]:
+    if guessing.asks(exploration, chosen):
+        return [f"Token {chosen.position + 1:,} is covered until you guess it"]
     said = exploration.told(chosen.position)
     number = f"Token {chosen.position + 1:,}"
     if chosen.position == len(exploration.ids):
@@ -84,7 +139,7 @@ def _said(exploration: Exploration, chosen: Selection) -> Sequence[Node]:
     name = h("code", for_page(exploration.names[chosen.position], 24))
     if said is None or said.probability is None or said.loss is None or said.rank is None:
         return [f"{number}, ", name, ": the model was not asked for it"]
-    rank = {1: "first choice", 2: "second choice", 3: "third choice"}.get(said.rank, f"choice {said.rank:,}")
+    rank = guessing.RANKS.get(said.rank, f"choice {said.rank:,}")
     probability = f"{said.probability:.2f}" if said.probability >= 0.01 else f"{said.probability:.3f}"
     return [
         f"{number}, ", name, ": probability ", h("b", probability), f", {rank}; surprise ", h("b", f"{said.loss:.2f}"),

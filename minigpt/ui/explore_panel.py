@@ -14,7 +14,7 @@ from minigpt.ui.wires import EACH, LAST, QUIET, Parts, Wires
 # What the handlers return, in the same order.
 SAMPLING_NAMES = ("length", "temperature", "top_k", "top_p", "sampling_seed")
 HEAD_NAMES = ("grid", "head_title", "head", "head_caption")
-TOKEN_NAMES = ("continuation", "told", "back", "forward", "next_title", "next")
+TOKEN_NAMES = ("continuation", "told", "back", "forward", "next_title", "guess_first", "guess", "next")
 SHOWN_NAMES = ("explore_message", *TOKEN_NAMES, *HEAD_NAMES, "selection")
 EXPLORE_NAMES = (*SHOWN_NAMES, "explored", "explore_title")
 assert (len(SHOWN_NAMES), len(EXPLORE_NAMES)) == (N_SHOWN, N_EXPLORE)
@@ -54,6 +54,10 @@ def build(prompts: Sequence[str]) -> Parts:
                         parts["grid"] = PlotlyView(label="Attention of all heads", elem_id="heads-grid")
                     with gr.Column():
                         parts["next_title"] = Fragment()
+                        parts["guess_first"] = gr.Checkbox(
+                            label="Guess first", container=False, elem_id="guess-first", interactive=True
+                        )
+                        parts["guess"] = Fragment(elem_id="guess")
                         parts["next"] = PlotlyView(label="Probability of the next token", elem_id="next-token")
                 with gr.Column(elem_id="head-col"):
                     parts["head_title"] = Fragment(elem_id="head-title")
@@ -90,11 +94,17 @@ def wire(exploring: Exploring, wires: Wires) -> None:
     wires.on("select lesson_notes", exploring.show_promise, ("run", *SAMPLING_NAMES), shown, **at_work)
     wires.on("change arrived", exploring.arrive, ("arrived", *asked), EXPLORE_NAMES, **at_work)
     # Of quick clicks the last one counts.
-    picks = {"grid": exploring.pick_head, "head": exploring.pick_query, "continuation": exploring.pick_token}
+    picks = {
+        "grid": exploring.pick_head,
+        "head": exploring.pick_query,
+        "continuation": exploring.pick_token,
+        "guess": exploring.pick_guess,
+    }
     for name, handler in picks.items():
         wires.on(f"select {name}", handler, "selection", SHOWN_NAMES, **LAST)
     wires.on("click back", exploring.back, "selection", SHOWN_NAMES)
     wires.on("click forward", exploring.forward, "selection", SHOWN_NAMES)
+    wires.on("input guess_first", exploring.guess_first, "guess_first selection", SHOWN_NAMES, **LAST)
     wires.on("input colour", exploring.pick_colour, "colour selection", SHOWN_NAMES, **LAST)
     # What takes long comes after the head, in a handler of its own; a caption that lacks something asks for it.
     wires.on("change head_caption", exploring.measure, "selection", "measured", concurrency_limit=2, **LAST)

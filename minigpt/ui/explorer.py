@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from minigpt.api import attention_of_ids, mistaken_ids, prompt_ids, write
 from minigpt.config import SamplingConfig
+from minigpt.copies import Copies, copied
 from minigpt.diagnosis import Diagnosis, diagnose, loss_without
 from minigpt.generation import GeneratedToken
 from minigpt.hooks import AttentionView, muted, patterns_and_logits
@@ -26,6 +27,8 @@ Found = TypeVar("Found")
 MAX_KEPT = 64
 MAX_FINDINGS = 4096  # numbers and score tables, small ones
 N_BARS = 10
+# How many tokens in a row make a copy, by how the text is split: all texts share short rows of letters.
+AT_LEAST = {"word": 5, "bpe": 8, "character": 20}
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class Exploration:
     Tokens are counted through prompt and continuation from 0; the position behind the last is what would come next.
     ids: of all tokens, as the model read them. names: of all tokens, as the reader wrote them.
     film_step: the step at which the view was taken, where that is not the snapshot's: only the view is of that step.
-    sampling: how the continuation was chosen. muted: the heads, each a (layer, head), that write nothing in the view.
+    asked, sampling: the prompt as it was typed, and how the continuation was chosen.
+    muted: the heads, each a (layer, head), that write nothing in the view.
     """
 
     run: str
@@ -60,6 +64,7 @@ class Exploration:
     view: AttentionView
     ids: tuple[int, ...]
     film_step: int | None = None
+    asked: str = ""
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     muted: tuple[tuple[int, int], ...] = ()
 
@@ -158,6 +163,21 @@ class Exploration:
 
 
 @dataclass(frozen=True)
+class Game:
+    """Guess first: each next token stays covered until the reader has guessed it.
+
+    guesses: (position, id) of those made in the exploration that is open. played, right: how many were made in all, and
+    how many of them came; first: how often the model's first choice came.
+    """
+
+    on: bool = False
+    guesses: tuple[tuple[int, int], ...] = ()
+    played: int = 0
+    right: int = 0
+    first: int = 0
+
+
+@dataclass(frozen=True)
 class Selection:
     """What a page has open: an exploration by its key, a head of a layer, and a token. Indices from zero.
 
@@ -171,6 +191,7 @@ class Selection:
     position: int = 0
     colour: str = "probability"
     shows: str = "first choice"
+    game: Game = Game()
 
 
 COLOURS = ("probability", "surprise", "attention")
@@ -221,6 +242,7 @@ class Explorer:
             tokens=tokens,
             view=replace(view, tokens=names),
             ids=tuple(everything),
+            asked=prompt,
             sampling=sampling,
         )
 
@@ -240,7 +262,8 @@ class Explorer:
         layer, head = selection.layer, selection.head
         if not selection.key or layer >= n_layers or head >= n_heads:
             layer, head = promised or sharpest_head(exploration.view)
-        return replace(selection, key=key, layer=layer, head=head, position=len(exploration.prompt))
+        game = replace(selection.game, guesses=())
+        return replace(selection, key=key, layer=layer, head=head, position=len(exploration.prompt), game=game)
 
     def find(self, selection: Selection) -> Exploration:
         """The exploration that a selection shows; ValueError once it is forgotten."""
@@ -283,6 +306,12 @@ class Explorer:
 
     def _key(self, exploration: Exploration, what: object) -> tuple[object, ...]:
         return exploration.run, exploration.state.step, what
+
+    def copies(self, exploration: Exploration) -> Copies:
+        """What of the continuation stands in the training text, remembered; the prompt counts for nothing."""
+        ids = tuple(token.index for token in exploration.tokens)
+        at_least = AT_LEAST[exploration.state.tokenizer.kind]
+        return self._once(exploration, ("copies", ids), lambda: copied(ids, exploration.state.ids.numpy(), at_least))
 
     def _once(self, exploration: Exploration, what: object, find: Callable[[], Found]) -> Found:
         key = self._key(exploration, what)

@@ -7,14 +7,14 @@ from typing import Any
 import gradio as gr
 
 from minigpt import figures
-from minigpt.ui import door, head_words, words
+from minigpt.ui import door, guessing, head_words, words
 from minigpt.ui.continuation import continuation, told
-from minigpt.ui.explorer import COLOURS, Exploration, Explorer, Selection
+from minigpt.ui.explorer import COLOURS, Exploration, Explorer, Game, Selection
 from minigpt.ui.handlers import Page, Update
 from minigpt.ui.view import place
 
 # How many components show a head and a token, and how many `generate` speaks to; the layout lists them in this order.
-N_SHOWN = 1 + 6 + 4 + 1
+N_SHOWN = 1 + 8 + 4 + 1
 N_EXPLORE = N_SHOWN + 2
 NOTHING_BEFORE = words.subtitle("The first token has nothing before it")
 
@@ -133,6 +133,23 @@ class Exploring:
         """What the background of the tokens shows."""
         return self._shown(selection, replace(selection, colour=colour) if colour in COLOURS else None)
 
+    def guess_first(self, on: bool, selection: Selection) -> list[Update]:
+        """Cover what comes next until it is guessed, or uncover everything."""
+        return self._shown(selection, replace(selection, game=replace(selection.game, on=bool(on))))
+
+    def pick_guess(self, selection: Selection, event: gr.SelectData) -> list[Update]:
+        """A guess was made, or the game goes on to the next token, or starts anew."""
+        exploration, error = door.shown(self.explorer.find, selection)
+        if exploration is None:
+            return self._refused(error)
+        if event.index == guessing.NEXT:
+            return self.forward(selection)
+        if event.index == guessing.RESET:
+            return self._shown(selection, replace(selection, game=Game(on=True)))
+        option = event.index if type(event.index) is int else len(exploration.ids)
+        game = guessing.played(exploration, selection, option)
+        return self._shown(selection, replace(selection, game=game) if game else None)
+
     def _refused(self, error: str) -> list[Update]:
         return [words.message(error, "warn"), *[gr.skip()] * (N_SHOWN - 1)]
 
@@ -147,25 +164,27 @@ class Exploring:
 
     def token(self, exploration: Exploration, chosen: Selection) -> list[Update]:
         """The text with one token chosen, and the bars of what could stand there."""
-        candidates, n_others = exploration.candidates(chosen.position)
+        bars, n_others, notes = guessing.candidates(exploration, chosen)
         before = exploration.names[chosen.position - 1] if chosen.position else None
         title = words.subtitle("Next token after", token=before) if before is not None else NOTHING_BEFORE
         return [
-            continuation(exploration, chosen),
+            continuation(exploration, chosen, self.explorer.copies(exploration)),
             told(exploration, chosen),
             gr.update(interactive=chosen.position > 0),
             gr.update(interactive=chosen.position < len(exploration.ids)),
             title,
-            figures.next_token(candidates, n_others) if candidates else None,
+            chosen.game.on,
+            guessing.box(exploration, chosen),
+            figures.next_token(bars, n_others, notes) if bars else None,
         ]
 
     def heads(self, exploration: Exploration, chosen: Selection) -> list[Update]:
         """All heads, one of them large, and what it does."""
-        query = exploration.query_of(chosen.position)
+        query, view = exploration.query_of(chosen.position), guessing.view(exploration, chosen)
         return [
-            figures.heads_grid(exploration.view, (chosen.layer, chosen.head), roles=self._roles(exploration)),
+            figures.heads_grid(view, (chosen.layer, chosen.head), roles=self._roles(exploration)),
             head_words.title(chosen),
-            figures.head(exploration.view, chosen.layer, chosen.head, query),
+            figures.head(view, chosen.layer, chosen.head, query),
             head_words.caption(self.explorer, exploration, chosen),
         ]
 

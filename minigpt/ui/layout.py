@@ -21,16 +21,19 @@ from minigpt.ui.lens_tab import LensTab
 from minigpt.ui.map_tab import MapTab
 from minigpt.ui.rows_tab import RowsTab
 from minigpt.ui.switchboard_tab import SwitchboardTab
+from minigpt.ui.take_tab import TakeTab
 from minigpt.ui.twins_tab import TwinsTab
 from minigpt.ui.view import PlotlyView
 from minigpt.ui.wires import EACH, LAST, QUIET, Parts, Wires
 
 FIRST_LESSON = "stories"
+# Seconds: how often the files that were offered or opened are looked over, and how old they get.
+CLEANING = (3600, 6 * 3600)
 
 
 def build(page: Page) -> gr.Blocks:
     """The page with its events and its endpoints, ready to launch."""
-    with gr.Blocks(title="miniGPT", analytics_enabled=False, fill_width=True) as blocks:
+    with gr.Blocks(title="miniGPT", analytics_enabled=False, fill_width=True, delete_cache=CLEANING) as blocks:
         endpoints.add(page)  # First, because the page's own handlers would take their names.
         hidden = {name: gr.Textbox(visible="hidden", elem_id=name, container=False) for name in HIDDEN_NAMES}
         _top()
@@ -44,6 +47,7 @@ def build(page: Page) -> gr.Blocks:
             TwinsTab(exploring),
             LensTab(exploring),
             MapTab(),
+            TakeTab(exploring.explorer),
         ]
         deeper = Deeper(exploring.explorer, tabs)
         guide = {

@@ -14,13 +14,15 @@ from minigpt.ui.layout import build
 from minigpt.ui.theme import theme
 from minigpt.ui.view import SCRIPTS, head_html
 
+PAGE_SCRIPTS = ("fragment.js", "guide.js", "scrub.js", "table.js", "copy.js")
+
 
 def launch_options() -> dict[str, object]:
     """What `launch` needs for this page, wherever it is launched."""
     return {
         "theme": theme(),
         "css_paths": [asset("style.css")],
-        "head": head_html() + "".join(_script(name) for name in ("fragment.js", "guide.js", "scrub.js", "table.js")),
+        "head": head_html() + "".join(_script(name) for name in PAGE_SCRIPTS),
         "app_kwargs": {"middleware": [early(SCRIPTS)]},
         "max_threads": 100,
         "max_file_size": 4 * MAX_LETTERS,

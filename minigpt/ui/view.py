@@ -15,7 +15,7 @@ from typing import Any
 import gradio as gr
 import plotly.graph_objects as go
 
-from minigpt.figures.style import DARK
+from minigpt.figures.style import DARK, PANEL
 from minigpt.ui.delivery import address
 
 # Plotly's own build of the charts that have two axes, a third of the whole: no figure here is of another kind.
@@ -30,11 +30,22 @@ _ON_LOAD = """
 """
 
 
+def _save(name: str) -> str:
+    """The buttons that save a picture of the view; `name` is safe in HTML already."""
+    buttons = "".join(
+        f'<button type="button" data-format="{kind.lower()}" aria-label="Save as {kind}: {name}">{kind}</button>'
+        for kind in ("PNG", "SVG")
+    )
+    return f'<div class="mg-save" hidden><span aria-hidden="true">Save as</span>{buttons}</div>'
+
+
 class PlotlyView(gr.HTML):
     """Shows a figure. Its value is the figure's JSON; handlers may return a figure, its JSON, or None for nothing.
 
     label: what the view shows, for a reader who cannot see it; a figure's own `layout.meta["label"]` replaces it.
     elem_id: of the component; the plot inside it is `.js-plotly-plot`.
+
+    Two buttons save a picture of it; they show under the pointer and with the focus.
 
     A click is a `select` event. `event.index` is (row, column) of a heatmap's cell, (layer, head) of a grid of heads,
     (point, trace) of anything else; `event.value` is the cell's value, else x. Pass the event through `place`.
@@ -46,7 +57,7 @@ class PlotlyView(gr.HTML):
         name = html.escape(label).replace("{", "&#123;").replace("$", "&#36;").replace("`", "&#96;")
         super().__init__(
             value,
-            html_template=f'<div class="mg-plot" role="img" aria-label="{name}" style="width:100%"></div>',
+            html_template=f'<div class="mg-plot" role="img" aria-label="{name}" style="width:100%"></div>{_save(name)}',
             js_on_load=_ON_LOAD,
             apply_default_css=False,
             label=label,
@@ -85,7 +96,7 @@ def head_html() -> str:
     """
     plotly, view = (html.escape(address(name)) for name in SCRIPTS)
     return (
-        f"<script>window.miniGPTDark = {json.dumps(DARK)};</script>"
+        f"<script>window.miniGPTDark = {json.dumps(DARK)}; window.miniGPTPaper = {json.dumps(PANEL)};</script>"
         f'<script async src="{plotly}"></script>'
         f'<script defer src="{view}"></script>'
     )
