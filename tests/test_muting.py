@@ -81,6 +81,38 @@ def test_muting_none_changes_no_bit(model):
     assert torch.equal(model(ids), before)
 
 
+def test_muting_none_changes_no_bit_of_what_is_written_or_looked_at(model):
+    sampling = SamplingConfig(max_new_tokens=12, seed=3)  # Slides out of the window.
+    patterns, written = attention_patterns(model, torch.arange(9)), list(generate_ids(model, torch.arange(4), sampling))
+    with muted(model, []):
+        assert torch.equal(attention_patterns(model, torch.arange(9)), patterns)
+        again = list(generate_ids(model, torch.arange(4), sampling))
+    assert [(index, slid) for index, _, slid in again] == [(index, slid) for index, _, slid in written]
+    for (_, logits, _), (_, before, _) in zip(again, written, strict=True):
+        np.testing.assert_array_equal(logits, before)
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2])
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_layer_all_muted_leaves_the_residual_stream_of_a_model_without_its_attention(layer, bias):
+    model = random_model(bias)
+    without = copy.deepcopy(model)
+    with torch.no_grad():
+        without.blocks[layer].attention.out.weight.zero_()  # Its output bias stays.
+    streams: dict[Transformer, list[torch.Tensor]] = {model: [], without: []}
+    for one, stream in streams.items():
+        for block in one.blocks:
+            block.register_forward_hook(lambda _module, _inputs, output, stream=stream: stream.append(output))
+    with muted(model, [(layer, head) for head in range(4)]):
+        model(torch.arange(9))
+    without(torch.arange(9))
+    for stream, expected in zip(*streams.values(), strict=True):
+        torch.testing.assert_close(stream, expected, atol=1e-6, rtol=0)
+    whole = torch.stack(streams[without])
+    model(torch.arange(9))
+    assert (torch.stack(streams[model][3:])[layer:] - whole[layer:]).abs().max() > 0.1
+
+
 @pytest.mark.parametrize("training", [False, True])
 def test_muting_all_heads_of_a_layer_leaves_its_output_bias(training):
     model, ids = random_model(bias=True).train(training), torch.arange(9)

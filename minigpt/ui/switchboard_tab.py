@@ -83,11 +83,12 @@ def board(heads: Heads, config: GPTConfig) -> list[Node]:
         h("button", name, type="button", data_index=str(first + i), data_at=f"{n_layers} {i}")
         for i, name in enumerate(("Mute all", "Unmute all"))
     ]
+    grid = h("div", *rows, cls="dense" if n_heads > 6 else "", style=f"--n:{n_heads}")
+    label = "Heads to switch off"
     return [
         *words.subtitle("Heads", "click to switch off"),
-        h("div", h("div", *rows, cls="grid", style=f"--n:{n_heads}"), h("div", *everything, cls="all"),
-          cls="mg-switches", role="group", aria_label="Heads to switch off"),
-    ]  # fmt: skip
+        h("div", grid, h("p", *everything), cls="mg-switches", role="group", aria_label=label),
+    ]
 
 
 def _switch(name: str, label: str, index: int, state: str, at: tuple[int, int]) -> Node:
@@ -202,7 +203,8 @@ class SwitchboardTab:
         read = [exploration, exploration.without(heads)]
         written = exploration.written_without(heads)
         same = [token.index for token in written] == [token.index for token in exploration.tokens]
-        names = ["Before: continuation", f"After: {'the same continuation' if same else 'what is new is underlined'}"]
+        changed = "the same continuation" if same else "new tokens underlined"
+        names = ["Before: continuation", f"After: {changed}"]
         columns = [
             [
                 [*words.subtitle(name, f"validation loss {loss:.2f}"), *writes(exploration, tokens)],

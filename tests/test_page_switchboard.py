@@ -1,0 +1,139 @@
+"""Heads switched off on the page, by mouse and by keyboard, against hooks in Python."""
+
+import re
+
+import pytest
+from browsing import LONG, run_of, train, wait_status
+from playwright.sync_api import Page, expect
+from served import Served
+
+import minigpt
+from minigpt.diagnosis import loss_without
+from minigpt.figures.labels import for_page
+from minigpt.hooks import muted, patterns_and_logits
+from minigpt.ui.switchboard_tab import INVITATION
+
+pytestmark = pytest.mark.browser
+
+TEXT = "the old king saw the young dog . the dog ran off and the king sat down .\n" * 8
+PROMPT = "the old king saw"
+OFF = ((0, 1), (1, 0), (1, 1))
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def off(page: Page) -> list[str]:
+    return page.locator(".mg-switches [aria-pressed=true]").all_text_contents()
+
+
+def shown(page: Page) -> list[object]:
+    """Everything that stands before and after, bars included."""
+    return page.evaluate(
+        """() => [document.querySelector('#switch-verdict').innerText,
+        ...['writes', 'same'].flatMap(what => ['before', 'after'].map(time =>
+            document.querySelector(`#switch-${what}-${time}`).innerHTML)),
+        ...['before', 'after'].map(time => {
+            const bars = document.querySelector(`#switch-next-${time} .js-plotly-plot`).data[0];
+            return JSON.stringify([bars.x, bars.customdata]) })]"""
+    )
+
+
+def top_bar(page: Page, time: str) -> tuple[str, float]:
+    """The first of the next tokens, as the axis names it, and the length of its bar."""
+    name, length = page.evaluate(
+        """id => { const g = document.querySelector(id + ' .js-plotly-plot');
+        return [g._fullLayout.yaxis.ticktext[0], g._fullData[0].x[0]] }""",
+        f"#switch-next-{time}",
+    )
+    return name, length
+
+
+def test_three_heads_off_by_mouse_and_keyboard_and_all_on_again(page: Page, server: Served) -> None:
+    train(page, TEXT, steps=60)
+    wait_status(page, "Finished")
+    state = server.runs.state(run_of(page))
+    page.wait_for_selector("#head .main-svg", timeout=LONG)
+    page.fill("#prompt textarea, #prompt input", PROMPT)
+    page.click("#generate")
+    expect(page.locator("#continuation .t.in")).to_have_text(PROMPT.split())
+    page.get_by_role("tab", name="Switch heads off").click()
+    page.wait_for_selector("#switch-next-after .main-svg")
+    expect(page.locator("#switch-writes-before .t.in")).to_have_text(PROMPT.split())
+    expect(page.locator("#switch-verdict")).to_have_text(INVITATION)
+    untouched = shown(page)
+    assert [each.replace("After: the same continuation", "Before: continuation").replace("After", "Before")
+            for each in untouched[2::2]] == untouched[1::2]  # fmt: skip
+    assert off(page) == []
+
+    # Two by the mouse, quickly, and one by the keyboard: the arrows lead from head to head, Enter presses.
+    press(page, "Mute 1.2")
+    press(page, "Mute 2.1")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    before, after = loss_without(state), loss_without(state, OFF)
+    said = page.locator("#switch-verdict")
+    expect(said).to_contain_text("Muted 1.2, 2.1 and 2.2.", timeout=LONG)
+    assert off(page) == ["1.2", "2.1", "2.2"]
+    expect(page.get_by_role("button", name="Mute 2.2", exact=True)).to_be_focused()
+    told = re.search(r"loss (\d+\.\d\d) → (\d+\.\d\d), (\d+\.\d\d) nats (worse|better)", said.inner_text())
+    assert told, said.inner_text()
+    assert told.groups() == (f"{before:.2f}", f"{after:.2f}", f"{abs(after - before):.2f}",
+                             "worse" if after > before else "better")  # fmt: skip
+
+    # The continuation, the bars and the surprise are what the muted model says.
+    with muted(state.model, OFF):
+        tokens = list(minigpt.generate(state, PROMPT, max_new_tokens=10, temperature=0.8, seed=0))
+    whole = list(minigpt.generate(state, PROMPT, max_new_tokens=10, temperature=0.8, seed=0))
+    for time, written in (("before", whole), ("after", tokens)):
+        chips = page.locator(f"#switch-writes-{time} .t:not(.in)")
+        expect(chips).to_have_text([for_page(token.token) for token in written])
+    assert tokens != whole
+    ids = minigpt.api.prompt_ids(state, PROMPT)
+    for time, heads in (("before", ()), ("after", OFF)):
+        with muted(state.model, heads):
+            p = patterns_and_logits(state.model, ids)[1][-1].softmax(-1)
+        name, length = top_bar(page, time)
+        assert name == for_page(state.tokenizer.token(int(p.argmax())))
+        assert length == pytest.approx(float(p.max()), abs=1e-5)
+        loss = -float(p[whole[0].index].log())
+        expect(page.locator(f"#switch-same-{time}")).to_contain_text(f"surprise {loss:.2f}")
+
+    # Another token is chosen here, and panel 3 follows; the heads stay off.
+    page.locator("#switch-same-after .t").nth(2).click()
+    expect(page.locator("#told")).to_contain_text("Token 3")
+    expect(page.locator("#switch-same-after")).to_contain_text("Token 3")
+    page.locator("#switch-same-before .t").nth(4).click()
+    expect(page.locator("#switch-same-after")).to_contain_text("Token 5")
+    assert off(page) == ["1.2", "2.1", "2.2"]
+
+    press(page, "Unmute all")
+    expect(said).to_have_text(INVITATION)
+    assert off(page) == []
+    assert shown(page) == untouched
+
+
+def test_of_quick_presses_each_counts_and_another_model_starts_with_all_heads_on(page: Page, server: Served) -> None:
+    train(page, TEXT, steps=3)
+    wait_status(page, "Finished")
+    state = server.runs.state(run_of(page))
+    page.wait_for_selector("#head .main-svg", timeout=LONG)
+    page.get_by_role("tab", name="Switch heads off").click()
+    page.wait_for_selector("#switch-next-after .main-svg")
+    n_heads = state.config.n_heads
+    page.evaluate(
+        """indices => { for (const i of indices) document.querySelector(`.mg-switches [data-index="${i}"]`).click() }""",
+        [0, n_heads, 0, n_heads, 1, n_heads + 1, 0],
+    )
+    said = page.locator("#switch-verdict")
+    expect(said).to_contain_text("Muted 1.1, 1.2 and 2.2.", timeout=LONG)
+    assert off(page) == ["1.1", "1.2", "2.2"]
+    # The same model, another prompt: the heads stay off. Trained anew it is another model: all are on.
+    page.fill("#prompt textarea, #prompt input", "the young dog ran")
+    page.click("#generate")
+    expect(page.locator("#switch-writes-after .t.in")).to_have_text(["the", "young", "dog", "ran"])
+    expect(said).to_contain_text("Muted 1.1, 1.2 and 2.2.")
+    page.click("#train")
+    expect(said).to_have_text(INVITATION, timeout=LONG)
+    assert off(page) == []
