@@ -11,8 +11,9 @@ import pytest
 import torch
 from gate import Gate
 
+from minigpt.api import attention_of_ids
 from minigpt.config import GPTConfig, SamplingConfig, TrainingConfig
-from minigpt.figures.labels import for_page
+from minigpt.figures.labels import for_page, for_plotly
 from minigpt.lens import embedding_map, logit_lens
 from minigpt.runs import Runs, RunSettings
 from minigpt.training import advance, begin, untrained
@@ -38,7 +39,7 @@ def explored(exploring) -> tuple[Exploration, Selection]:
     run = exploring._runs.start(TEXT, SETTINGS)
     exploration = exploring.explorer.explore(run, "the red", SamplingConfig(5, 0.8, None, None, 0))
     trained = advance(exploration.state, 20)
-    exploration = replace(exploration, state=trained)
+    exploration = replace(exploration, state=trained, view=attention_of_ids(trained, list(exploration.ids)))
     return exploration, exploring.explorer.keep(exploration, Selection())
 
 
@@ -68,8 +69,8 @@ def test_the_lens_shows_the_models_own_answer_in_its_last_row(exploring, explore
     for query in range(len(view.tokens)):
         (best, probability), *_ = exploration.candidates(exploration.position_of(query))[0]
         assert figure.data[0].z[3][query] == pytest.approx(probability, abs=1e-6)
-        assert figure.data[0].text[3][query] == for_page(best)
-    assert list(figure.data[1].text) == [*map(for_page, exploration.names[1:]), "?"]
+        assert figure.data[0].text[3][query] == for_plotly(best)
+    assert list(figure.data[1].text) == [*map(for_plotly, exploration.names[1:]), "?"]
     assert json.dumps(rows).count('"li"') == 6
     assert "one matrix both reads and writes" in json.dumps(note)
     assert figure.layout.shapes[0].x0 == selection.position - 1.5
@@ -105,8 +106,8 @@ def test_a_long_text_is_shown_as_far_as_the_model_sees_it(exploring):
     selection = exploring.explorer.keep(exploration, Selection())
     figure = LensTab(exploring).show(exploration, selection)[1]
     assert exploration.view.dropped > 0
-    assert list(figure.layout.xaxis.ticktext) == list(map(for_page, exploration.names[-16:]))
-    assert list(figure.data[1].text) == [*map(for_page, exploration.names[-15:]), "?"]
+    assert list(figure.layout.xaxis.ticktext) == list(map(for_plotly, exploration.names[-16:]))
+    assert list(figure.data[1].text) == [*map(for_plotly, exploration.names[-15:]), "?"]
     shown = exploring.pick_column(selection, clicked(0, 15))
     assert shown[-1].position == len(exploration.ids)
 
