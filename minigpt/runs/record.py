@@ -20,6 +20,7 @@ class RunSettings:
 
     lesson: its name on the page, another word for one's own text; drawn_with: the settings of its text that differ
     from the lesson's own. config, training: as asked for; breaks: what is then done wrong on purpose, see `applied`.
+    film_of: the sentence to watch while the model learns; "" leaves the choice to `minigpt.film.sentence`.
     """
 
     tokenizer: str = "word"
@@ -29,6 +30,7 @@ class RunSettings:
     lesson: str = ""
     drawn_with: dict[str, int | float | str] = field(default_factory=dict)
     breaks: tuple[str, ...] = ()
+    film_of: str = ""
 
     def applied(self) -> tuple[GPTConfig, TrainingConfig]:
         """The model and the plan that are really trained, with what is broken on purpose."""

@@ -20,7 +20,7 @@ def launch_options() -> dict[str, object]:
     return {
         "theme": theme(),
         "css_paths": [asset("style.css")],
-        "head": head_html() + "".join(_script(name) for name in ("fragment.js", "guide.js", "scrub.js")),
+        "head": head_html() + "".join(_script(name) for name in ("fragment.js", "guide.js", "scrub.js", "film.js")),
         "app_kwargs": {"middleware": [early(SCRIPTS)]},
         "max_threads": 100,
         "max_file_size": 4 * MAX_LETTERS,
