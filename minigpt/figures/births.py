@@ -14,7 +14,7 @@ _HEIGHT = 112
 _PLOT_HEIGHT = _HEIGHT - _MARGIN[2] - _MARGIN[3]
 _PLOT_WIDTH = 290.0  # px on the narrowest page
 _MOST_NAMED = 4
-_MOST_PALE = 24
+_MOST_DRAWN, _MOST_PALE = 12, 24
 NOTHING_YET = "each head’s job shows here as it is learned"
 NO_SCORES = "these heads cannot be scored"
 
@@ -30,11 +30,11 @@ def births(
     """How well heads do one job each, 0 to 1, by step; what chance would give is dotted.
 
     shares: by frame, one of `steps` each; NaN where heads cannot be scored. roles: their names, in order.
-    grown: (layer, head, role) of the heads that do a job, each drawn and the best ones named; all others are pale.
+    grown: (layer, head, role) of the heads that do a job, of which the best are drawn and named; others are pale.
     last_step: where the x axis ends.
     """
     scored = len(steps) > 0 and not np.isnan(shares).all()
-    best = sorted(grown, key=lambda one: -float(shares[-1][one])) if scored else []
+    best = sorted(grown, key=lambda one: -float(shares[-1][one]))[:_MOST_DRAWN] if scored else []
     traces = [_pale(steps, shares, chance, {one[:2] for one in best})] if scored else []
     for layer, head, role in best:
         traces.append(

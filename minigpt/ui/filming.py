@@ -32,11 +32,13 @@ class Filming:
 
     def build(self) -> Parts:
         """Slider and births, as wide as the curve above them."""
-        parts: Parts = {"film_title": Fragment(NOTHING)}
-        parts["film"] = gr.Slider(
-            0, 1, 0, step=1, label="Film of training", show_label=False, interactive=False, elem_id="film", buttons=[]
-        )
-        parts["film_note"] = Fragment(elem_id="film-note")
+        with gr.Column():
+            parts: Parts = {"film_title": Fragment(NOTHING, elem_id="film-title")}
+            parts["film"] = gr.Slider(
+                0, 1, 0, step=1, label="Film of training", show_label=False, interactive=False, elem_id="film",
+                buttons=[],
+            )  # fmt: skip
+            parts["film_note"] = Fragment(elem_id="film-note")
         with gr.Column(elem_classes="mg-wide"):
             Fragment(words.subtitle("Birth of heads", BIRTHS))
             parts["births"] = PlotlyView(births({}, 1), label="Birth of heads", elem_id="births")
@@ -58,11 +60,10 @@ class Filming:
             return [*gone, *[gr.skip()] * N_EXPLORE]
         film = self._runs.film(run)
         at = self._page.looks_at.get(session, LIVE)
-        last = max(progress.n_steps, progress.step)
-        moved: dict[str, Any] = {} if at in film else {"value": max(film, default=0)}
+        last, chosen = max(progress.n_steps, progress.step), at if isinstance(at, int) else None
         shown = [
-            title(film, at if isinstance(at, int) else None),
-            gr.update(maximum=last, interactive=bool(film), **moved),
+            title(film, chosen),
+            gr.update(maximum=last, interactive=bool(film), value=max(film, default=0) if chosen is None else chosen),
             note(film, progress, self._exploring.explorer.names(run, film)),
             births(film, last),
         ]
@@ -70,11 +71,11 @@ class Filming:
         if progress.status in ACTIVE or self._runs.flying(run):
             if at == LIVE and film and self._may_move(run, selection):
                 heads = self._exploring.film(run, None, selection)
-        elif not isinstance(at, int):
+        elif chosen is None:
             heads = self._exploring.arrive(run, prompt, selection, *sampling)
         # Somebody may have asked for something else meanwhile: what was asked for stays.
         if self._page.looks_at.get(session, LIVE) != at:
-            heads = [gr.skip()] * N_EXPLORE
+            shown[:2], heads = [gr.skip()] * 2, [gr.skip()] * N_EXPLORE
         return [*shown, *heads]
 
     def scrub(
@@ -115,10 +116,9 @@ def note(film: dict[int, Frame], progress: Progress, names: tuple[str, ...]) -> 
     if not film:
         return []
     steps = ",".join(map(str, film))
-    of = "".join(names) if progress.settings.tokenizer != "word" else " ".join(names)
+    of = (" " if progress.settings.tokenizer == "word" else "").join(for_page(name, 24) for name in names)
     kept = f"{words.plural(len(film), 'moment')} from step {min(film):,} of "
-    text = h("code", for_page(of, 60))
-    return [h("p", kept, text, cls="mg-film", title=kept + for_page(of, 400), data_steps=steps)]
+    return [h("p", kept, h("code", of), cls="mg-film", title=kept + of, data_steps=steps)]
 
 
 def births(film: dict[int, Frame], last_step: int) -> Any:
