@@ -8,6 +8,7 @@ plot area to keep in sight, as a share of its width), `tile`, `empty` and `label
 `places` (on which side of its point each name has room, by width of the plot area).
 """
 
+from minigpt.figures.births import births
 from minigpt.figures.candidates import next_token
 from minigpt.figures.grid import heads_grid, room_for_roles
 from minigpt.figures.lens import Answers, lens
@@ -22,6 +23,7 @@ __all__ = [
     "Answers",
     "TokenMap",
     "View",
+    "births",
     "difference",
     "every_head",
     "head",

@@ -22,6 +22,7 @@ class RunSettings:
     from the lesson's own. config, training: as asked for; breaks: what is then done wrong on purpose, see `applied`.
     without: the one of `minigpt.breaks.PARTS` that a twin lacks; it begins as the run with that part did, see
     `minigpt.twins`. "" for a run that is no twin.
+    film_of: the sentence to watch while the model learns; "" leaves the choice to `minigpt.film.sentence`.
     """
 
     tokenizer: str = "word"
@@ -32,6 +33,7 @@ class RunSettings:
     drawn_with: dict[str, int | float | str] = field(default_factory=dict)
     breaks: tuple[str, ...] = ()
     without: str = ""
+    film_of: str = ""
 
     def applied(self) -> tuple[GPTConfig, TrainingConfig]:
         """The model and the plan that are really trained, with what is broken on purpose."""

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from minigpt.checkpoint import load, save
 from minigpt.corpora import drawn
+from minigpt.film import Frame
 from minigpt.promises import Finding
 from minigpt.runs import store
 from minigpt.runs.record import ACTIVE, Progress, RunSettings, Status
@@ -67,6 +68,7 @@ class Runs:
         self._ready: deque[str] = deque()
         self._flying = 0
         self._snapshots: OrderedDict[tuple[str, int], TrainingState] = OrderedDict()
+        self._films: OrderedDict[str, dict[int, Frame]] = OrderedDict()
         self._closed = False
 
     def start(self, text: str, settings: RunSettings, steps: int | None = None) -> str:
@@ -125,6 +127,19 @@ class Runs:
                 while len(self._snapshots) > MAX_IN_MEMORY // 8:
                     self._snapshots.popitem(last=False)
         return known
+
+    def film(self, run_id: str) -> dict[int, Frame]:
+        """The moments of the run that were kept, by step, in order; a run of an earlier version may have none."""
+        self._find(run_id)
+        with self._lock:
+            known = self._films.get(run_id, {})
+        film = store.read_film(self.folder / run_id, known)
+        with self._lock:
+            self._films[run_id] = film
+            self._films.move_to_end(run_id)
+            while len(self._films) > MAX_IN_MEMORY // 8:
+                self._films.popitem(last=False)
+        return film
 
     def flying(self, run_id: str) -> bool:
         """Whether a slice of the run is out: one that was told to rest may still take its last steps."""

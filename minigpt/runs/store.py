@@ -2,13 +2,17 @@
 
 import json
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
 from minigpt.config import GPTConfig, TrainingConfig
+from minigpt.film import Frame
 from minigpt.runs.record import RunSettings, Status
 
-RECORD, TEXT = "run.json", "text.txt"
+RECORD, TEXT, FILM = "run.json", "text.txt", "film"
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
@@ -44,6 +48,39 @@ def read_text(folder: Path) -> str:
     """The text of the run."""
     with (folder / TEXT).open(encoding="utf-8", newline="") as file:
         return file.read()
+
+
+def write_frame(folder: Path, frame: Frame, moments: Collection[int]) -> None:
+    """Keep a frame of a run's film; of those before it only the ones at these moments stay.
+
+    A file for each step: whatever is captured twice, after a worker died, is there once.
+    """
+    film = folder / FILM
+    film.mkdir(exist_ok=True)
+    partial = film / f"{frame.step}.partial"
+    with partial.open("wb") as file:
+        np.savez(file, **vars(frame))
+    partial.replace(film / f"{frame.step}.npz")
+    for path in film.glob("*.npz"):
+        if int(path.stem) < frame.step and int(path.stem) not in moments:
+            path.unlink()
+
+
+def read_film(folder: Path, known: Mapping[int, Frame]) -> dict[int, Frame]:
+    """The frames of a run by their steps, in order, without reading anew those that are known; often there are none."""
+    steps = sorted(int(path.stem) for path in (folder / FILM).glob("*.npz"))
+    found = {}
+    for step in steps:
+        try:
+            found[step] = known.get(step) or _frame(folder / FILM / f"{step}.npz")
+        except FileNotFoundError:  # It was the newest a moment ago.
+            continue
+    return found
+
+
+def _frame(path: Path) -> Frame:
+    with np.load(path, allow_pickle=False) as kept:
+        return Frame(**{name: kept[name] for name in kept.files} | {"step": int(kept["step"])})
 
 
 def oldest_first(parent: Path) -> list[Path]:

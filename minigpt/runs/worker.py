@@ -7,13 +7,14 @@ import sys
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from minigpt.checkpoint import load, save
 from minigpt.config import GPTConfig, TrainingConfig
+from minigpt.film import Camera
 from minigpt.history import History
 from minigpt.promises import Finding, find
 from minigpt.runs import store
@@ -47,13 +48,38 @@ def advance_folder(folder: Path, step: int, steps: int, threads: int = 1) -> Sli
     state = _KEPT.pop(folder, None)
     if state is None or state.step != step:
         state = load(folder)
-    state = advance(state, max(0, step + steps - state.step), threads)
+    state = filmed(folder, state, max(state.step, step + steps), threads)
     save(state, folder)
     _KEPT[folder] = state
     while len(_KEPT) > _MAX_KEPT:
         _KEPT.popitem(last=False)
     seconds = time.perf_counter() - started
     return SliceReport(state.step, state.history, state.failure, seconds, finding(folder, state))
+
+
+def filmed(folder: Path, state: TrainingState, goal: int, threads: int = 1) -> TrainingState:
+    """Train up to the step `goal`, and keep frames of the film: of its moments on the way, and of where that ends.
+
+    A slice in parts gives the bits of the whole one, so that nobody can tell from a model whether it was filmed.
+    """
+    settings = store.read(folder)[0]
+    lesson = settings.taught()
+    camera = Camera(state, settings.film_of, lesson.prompts[0] if lesson else "")
+    if state.step == 0:
+        store.write_frame(folder, camera.frame(state), camera.moments)
+    begun, started = state, time.perf_counter()
+    for stop in [*(step for step in camera.moments if state.step < step < goal), goal]:
+        state = advance(state, stop - state.step, threads)
+        store.write_frame(folder, camera.frame(state), camera.moments)
+        if state.failure:
+            break
+    gained = state.step - begun.step
+    if gained <= 0:
+        return state
+    # The speed of the slice, not of each of its parts.
+    speed = gained * state.training.batch_size * state.config.n_ctx / (time.perf_counter() - started)
+    speeds = (*begun.history.tokens_per_second, (state.step, speed))
+    return replace(state, history=replace(state.history, tokens_per_second=speeds))
 
 
 def finding(folder: Path, state: TrainingState) -> Finding | None:

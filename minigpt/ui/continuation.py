@@ -80,8 +80,9 @@ def told(exploration: Exploration, chosen: Selection) -> list[Node]:
 def shades(exploration: Exploration, chosen: Selection) -> Float[np.ndarray, " seq"]:
     """How deep the colour behind each token is, 0 to 1; NaN for none.
 
-    probability: of each token that the model wrote. surprise: -ln of the probability, over ln of the vocabulary, where
-    1 is an even guess. attention: what the chosen row of the chosen head gives to each token.
+    probability: of each token that the model wrote; in a film, of each that it read. surprise: -ln of the probability,
+    over ln of the vocabulary, where 1 is an even guess. attention: what the chosen row of the chosen head gives to each
+    token.
     """
     probabilities = exploration.probabilities
     if chosen.colour == "surprise":
@@ -96,7 +97,8 @@ def shades(exploration: Exploration, chosen: Selection) -> Float[np.ndarray, " s
             shown[exploration.view.dropped : end] = row[: end - exploration.view.dropped]
         return shown
     shown = probabilities.copy()
-    shown[: len(exploration.prompt)] = np.nan
+    if exploration.film_step is None:
+        shown[: len(exploration.prompt)] = np.nan
     return shown
 
 

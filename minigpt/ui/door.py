@@ -15,6 +15,7 @@ from minigpt.breaks import BREAKS, checked_breaks
 from minigpt.config import PRESETS, GPTConfig, SamplingConfig, TrainingConfig
 from minigpt.corpora import LESSONS, Settings, drawn
 from minigpt.data import encode_text, fit
+from minigpt.film import sentence
 from minigpt.history import History
 from minigpt.runs import RunSettings
 from minigpt.tokenizer import Tokenizer, clean, train_tokenizer
@@ -133,7 +134,7 @@ class Fields(NamedTuple):
     """What panels 1 and 2 hold, in the order in which the page passes it on.
 
     tokenizer: one of KINDS. mlp: width of the MLP in widths of the model, 0 for none. rate: 0 is the optimiser's own.
-    breaks: what is done wrong on purpose, by the titles in `minigpt.breaks`.
+    breaks: what is done wrong on purpose, by the titles in `minigpt.breaks`. film_of: the sentence of the film.
     """
 
     tokenizer: str
@@ -150,6 +151,7 @@ class Fields(NamedTuple):
     optimiser: str
     seed: int
     breaks: list[str]
+    film_of: str = ""
 
 
 def settings_of(fields: Fields, lesson: str, drawn_with: Settings | None = None) -> RunSettings:
@@ -187,7 +189,12 @@ def settings_of(fields: Fields, lesson: str, drawn_with: Settings | None = None)
     breaks = checked_breaks(_NAMES.get(title, title) for title in fields.breaks)
     if "vocabulary" in breaks and kind == "bpe":
         raise ValueError("A vocabulary of the prompt can be made of words or letters, not of pieces. Split into those.")
-    settings = RunSettings(kind, fields.pieces, config, training, lesson, dict(drawn_with or {}), breaks)
+    if not isinstance(fields.film_of, str):
+        raise ValueError(f"film_of must be a text, not {shortened(fields.film_of)}.")
+    film_of = clean(fields.film_of)[:1000].strip()
+    settings = RunSettings(
+        kind, fields.pieces, config, training, lesson, dict(drawn_with or {}), breaks, film_of=film_of
+    )
     settings.applied()  # Refuses what cannot be.
     return settings
 
@@ -210,6 +217,7 @@ def fields_of(settings: RunSettings) -> Fields:
         optimiser=training.optimiser,
         seed=training.seed,
         breaks=[BREAKS[name].title for name in settings.breaks],
+        film_of=settings.film_of,
     )
 
 
@@ -262,6 +270,14 @@ def plan(reading: Reading, settings: RunSettings) -> Plan:
     config, references = fit(reading.ids, reading.tokenizer, *settings.applied(), known)
     history = History(n_steps=settings.training.steps, references=references)
     return Plan(config, config.n_params, history)
+
+
+def film_of(reading: Reading, settings: RunSettings) -> str:
+    """The sentence that the film shows where none is asked for, on one line; "" where the settings cannot work."""
+    lesson = settings.taught()
+    asked = (*settings.applied(), "", lesson.prompts[0] if lesson else "")
+    ids, _ = shown(sentence, reading.ids, reading.tokenizer, *asked)
+    return " ".join(reading.tokenizer.decode(list(ids or ())).split())
 
 
 def prompts_from(reading: Reading) -> tuple[str, ...]:

@@ -86,13 +86,12 @@ def wire(exploring: Exploring, wires: Wires) -> None:
     """Answer the events of the panel."""
     asked = ("prompt", "selection", *SAMPLING_NAMES)
     at_work = {"concurrency_limit": 4}
-    wires.on("click generate", exploring.generate, ("run", *asked), EXPLORE_NAMES, **at_work)
-    wires.on("submit prompt", exploring.generate, ("run", *asked), EXPLORE_NAMES, **at_work)
+    wires.on("click generate", exploring.ask, ("run", *asked), EXPLORE_NAMES, **at_work)
+    wires.on("submit prompt", exploring.ask, ("run", *asked), EXPLORE_NAMES, **at_work)
     offered = wires.on("select examples", exploring.pick_prompt, "prompts", "prompt")
-    offered.then(exploring.generate, wires.named(("run", *asked)), wires.named(EXPLORE_NAMES), **at_work, **QUIET)
+    offered.then(exploring.ask, wires.named(("run", *asked)), wires.named(EXPLORE_NAMES), **at_work, **QUIET)
     shown = ("prompt", *EXPLORE_NAMES)
     wires.on("select lesson_notes", exploring.show_promise, ("run", *SAMPLING_NAMES), shown, **at_work)
-    wires.on("change arrived", exploring.arrive, ("arrived", *asked), EXPLORE_NAMES, **at_work)
     # Of quick clicks the last one counts.
     picks = {
         "grid": exploring.pick_head,

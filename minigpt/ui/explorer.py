@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TypeVar, cast
 
 import numpy as np
@@ -17,6 +17,7 @@ from minigpt.api import attention_of_ids, mistaken_ids, prompt_ids, write
 from minigpt.config import SamplingConfig
 from minigpt.copies import Copies, copied
 from minigpt.diagnosis import Diagnosis, diagnose, loss_without
+from minigpt.film import WHOLE, Frame
 from minigpt.generation import GeneratedToken
 from minigpt.hooks import AttentionView, muted, patterns_and_logits
 from minigpt.runs import Runs
@@ -29,6 +30,7 @@ MAX_FINDINGS = 4096  # numbers and score tables, small ones
 N_BARS = 10
 # How many tokens in a row make a copy, by how the text is split: all texts share short rows of letters.
 AT_LEAST = {"word": 5, "bpe": 8, "character": 20}
+FILM = "film "  # How the key of a moment of a film begins; those of explorations hold no space.
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ class Game:
 class Selection:
     """What a page has open: an exploration by its key, a head of a layer, and a token. Indices from zero.
 
-    colour: what the background of the tokens shows, one of COLOURS.
+    colour: what the background of the tokens shows, one of COLOURS. picked: whether a person chose the head.
     shows: whose probability the layers' answers are coloured by, one of SHOWS.
     """
 
@@ -192,6 +194,7 @@ class Selection:
     colour: str = "probability"
     shows: str = "first choice"
     game: Game = Game()
+    picked: bool = False
 
 
 COLOURS = ("probability", "surprise", "attention")
@@ -221,6 +224,8 @@ class Explorer:
         self._kept: OrderedDict[str, Exploration] = OrderedDict()
         self._known: OrderedDict[tuple[object, ...], object] = OrderedDict()
         self._lock = threading.Lock()
+        # For what no step changes: its tokenizer and the shape of its model.
+        self._any_state = lru_cache(maxsize=8)(runs.state)
 
     def explore(self, run_id: str, prompt: str, sampling: SamplingConfig) -> Exploration:
         """Continue a prompt, and look at every head over prompt and continuation. ValueError where that cannot be."""
@@ -258,21 +263,50 @@ class Explorer:
             self._kept[key] = exploration
             while len(self._kept) > MAX_KEPT:
                 self._kept.popitem(last=False)
+        return replace(self.placed(exploration, selection, promised), key=key)
+
+    @staticmethod
+    def placed(exploration: Exploration, selection: Selection, promised: tuple[int, int] | None) -> Selection:
+        """Where a selection that showed something else lands in this exploration: behind its prompt."""
         n_layers, n_heads = exploration.view.pattern.shape[:2]
         layer, head = selection.layer, selection.head
-        if not selection.key or layer >= n_layers or head >= n_heads:
+        by_itself = selection.key.startswith(FILM) and not selection.picked
+        if not selection.key or by_itself or layer >= n_layers or head >= n_heads:
             layer, head = promised or sharpest_head(exploration.view)
         game = replace(selection.game, guesses=())
-        return replace(selection, key=key, layer=layer, head=head, position=len(exploration.prompt), game=game)
+        return replace(selection, layer=layer, head=head, position=len(exploration.prompt), game=game)
 
     def find(self, selection: Selection) -> Exploration:
         """The exploration that a selection shows; ValueError once it is forgotten."""
+        if selection.key.startswith(FILM):
+            _, run, *step = selection.key.split()
+            return self.film(run, int(step[0]) if step else None)
         with self._lock:
             exploration = self._kept.get(selection.key)
             if exploration is None:
                 raise ValueError("This picture is no longer in memory. Press Generate to make it again.")
             self._kept.move_to_end(selection.key)
             return exploration
+
+    def film(self, run_id: str, step: int | None = None) -> Exploration:
+        """The moment of a run's film nearest to a step, the newest for None; ValueError where it has no film.
+
+        Its key, `FILM` and the run, then the step unless it is the newest, finds it: nothing is kept.
+        """
+        film = self.runs.film(run_id)
+        if not film:
+            raise ValueError("This run has no film. Train again, and it will have one.")
+        frame = film[max(film) if step is None else min(film, key=lambda known: abs(known - step))]
+        ids, names = tuple(frame.ids.tolist()), self.names(run_id, film)
+        pattern = frame.pattern.astype(np.float32) / WHOLE
+        state = self._any_state(run_id)
+        view = AttentionView(names, ids, pattern, frame.logits.astype(np.float32), state.config.causal)
+        return Exploration(run_id, state, names, (), (), view, ids, frame.step)
+
+    def names(self, run_id: str, film: dict[int, Frame]) -> tuple[str, ...]:
+        """The tokens of the sentence that a film is of."""
+        ids = next(iter(film.values())).ids.tolist() if film else []
+        return tuple(self._any_state(run_id).tokenizer.token(index) for index in ids)
 
     def diagnosis(self, exploration: Exploration) -> Diagnosis | None:
         """What the heads of the model do, remembered: it is the same for every prompt."""

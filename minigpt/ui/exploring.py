@@ -9,8 +9,8 @@ import gradio as gr
 from minigpt import figures
 from minigpt.ui import door, guessing, head_words, words
 from minigpt.ui.continuation import continuation, told
-from minigpt.ui.explorer import COLOURS, Exploration, Explorer, Game, Selection
-from minigpt.ui.handlers import Page, Update
+from minigpt.ui.explorer import COLOURS, FILM, Exploration, Explorer, Game, Selection
+from minigpt.ui.handlers import LIVE, Page, Update
 from minigpt.ui.view import place
 
 # How many components show a head and a token, and how many `generate` speaks to; the layout lists them in this order.
@@ -23,7 +23,17 @@ class Exploring:
     """The handlers of prompt, continuation and heads."""
 
     def __init__(self, page: Page) -> None:
-        self._runs, self.explorer = page.runs, Explorer(page.runs)
+        self._page, self._runs, self.explorer = page, page.runs, Explorer(page.runs)
+
+    def ask(self, request: gr.Request, run: str, prompt: str, selection: Selection, *sampling: Any) -> list[Update]:
+        """A person wants this prompt: from now on news of the run leave panel 3 alone."""
+        session = request.session_hash or ""
+        before = self._page.looks_at.get(session, LIVE)
+        self._page.looks_at[session] = None
+        shown = self.generate(run, prompt, selection, *sampling)
+        if not isinstance(shown[-3], Selection):
+            self._page.looks_at[session] = before
+        return shown
 
     def generate(self, run: str, prompt: str, selection: Selection, *sampling: Any) -> list[Update]:
         """Continue the prompt, and show what every head looked at."""
@@ -32,9 +42,7 @@ class Exploring:
         exploration, error = door.shown(lambda: self.explorer.explore(run, prompt or "", door.sampling_of(*sampling)))
         if exploration is None:
             return [words.message(error, "err"), *[gr.skip()] * (N_EXPLORE - 1)]
-        finding = self._runs.progress(run).finding
-        promised = (finding.layer, finding.head) if finding and finding.share is not None else None
-        chosen = self.explorer.keep(exploration, selection, promised)
+        chosen = self.explorer.keep(exploration, selection, self._promised(run))
         tokenizer, n_ctx = exploration.state.tokenizer, exploration.state.config.n_ctx
         notes = [words.unknown_words(exploration.unknown, tokenizer)]
         notes.append(words.window_note(exploration.view, len(exploration.prompt), n_ctx))
@@ -43,13 +51,32 @@ class Exploring:
         shown = [*self.token(exploration, chosen), *self.heads(exploration, chosen)]
         return [said, *shown, chosen, gr.update(visible=True), step]
 
-    def arrive(self, arrived: str, prompt: str, selection: Selection, *sampling: Any) -> list[Update]:
+    def arrive(self, run: str, prompt: str, selection: Selection, *sampling: Any) -> list[Update]:
         """A run has come to rest: show its heads without being asked, unless some of this run are shown already."""
-        run, _, _ = arrived.partition(" ")
         kept, _ = door.shown(self.explorer.find, selection)
-        if not run or (kept and kept.run == run):
+        if not self._runs.progress(run).step or (kept and kept.run == run and kept.film_step is None):
             return [gr.skip()] * N_EXPLORE
         return self.generate(run, prompt, selection, *sampling)
+
+    def film(self, run: str, step: int | None, selection: Selection) -> list[Update]:
+        """A moment of the film of a run, on the same head and token as the moment before; None for the newest."""
+        exploration, error = door.shown(self.explorer.film, run, step)
+        if exploration is None:
+            return [*self._refused(error), *[gr.skip()] * (N_EXPLORE - N_SHOWN)]
+        key = f"{FILM}{run}" if step is None else f"{FILM}{run} {exploration.step}"
+        chosen = replace(selection, key=key)
+        if not selection.key.startswith(f"{FILM}{run}"):
+            chosen = replace(self.explorer.placed(exploration, selection, self._promised(run)), key=key)
+        shown = [*self.token(exploration, chosen), *self.heads(exploration, chosen)]
+        # While the newest moments pass the selection stays as it is: a click that is on its way must not be undone.
+        kept = gr.skip() if chosen == selection else chosen
+        newest = ", the newest" if step is None else ""
+        title = words.title("3", "Explore", f"film, step {exploration.step:,}{newest}")
+        return [[], *shown, kept, gr.update(visible=True), title]
+
+    def _promised(self, run: str) -> tuple[int, int] | None:
+        finding = self._runs.progress(run).finding
+        return (finding.layer, finding.head) if finding and finding.share is not None else None
 
     def show_promise(self, run: str, *sampling: Any) -> list[Update]:
         """Open the place where the lesson's pattern is: its first prompt, the best head, the last row of the prompt."""
@@ -74,7 +101,7 @@ class Exploring:
         if exploration is None:
             return self._refused(error)
         opened = place(event, *exploration.view.pattern.shape[:2])
-        return self._shown(selection, opened and replace(selection, layer=opened[0], head=opened[1]))
+        return self._shown(selection, opened and replace(selection, layer=opened[0], head=opened[1], picked=True))
 
     def open_head(self, selection: Selection, layer: int, head: int) -> list[Update]:
         """Open a head that was chosen elsewhere on the page; nothing changes where there is none such."""
@@ -83,7 +110,7 @@ class Exploring:
             return self._refused(error)
         n_layers, n_heads = exploration.view.pattern.shape[:2]
         known = 0 <= layer < n_layers and 0 <= head < n_heads
-        return self._shown(selection, replace(selection, layer=layer, head=head) if known else None)
+        return self._shown(selection, replace(selection, layer=layer, head=head, picked=True) if known else None)
 
     def measure(self, selection: Selection) -> Update:
         """Find what the caption of a head still waits for. Tells only that there is something new: meanwhile another

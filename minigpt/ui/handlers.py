@@ -28,6 +28,7 @@ Update = Any
 # What pressing Train or Step changes at once when the run at hand goes on: no message stays.
 GOES_ON: list[Update] = [gr.skip(), [], gr.skip(), gr.skip(), gr.skip()]
 NO_REFUSAL = ("", "")
+LIVE = "live"
 
 
 class Page:
@@ -38,6 +39,8 @@ class Page:
         self.speed: float | None = None  # floating-point operations a second, once a worker has been measured
         # Which run each open page follows; a page that has gone, or follows another, ends its generator.
         self._following: dict[str, object] = {}
+        # What each open page looks at: a step of the film, or None where a person asked for a prompt, else the newest.
+        self.looks_at: dict[str, int | str | None] = {}
 
     def seconds(self, plan: door.Plan, settings: RunSettings) -> float | None:
         """How long a run would take on an idle worker; None before one has been measured."""
@@ -74,7 +77,7 @@ class Page:
     def pick_preset(self, preset: str, lesson: str) -> list[Update]:
         """Another size, with the steps it needs; how the text is split and what is broken stays."""
         fields = door.preset_fields(preset, lesson)
-        return list(fields._replace(tokenizer=gr.skip(), pieces=gr.skip(), breaks=gr.skip()))
+        return list(fields._replace(tokenizer=gr.skip(), pieces=gr.skip(), breaks=gr.skip(), film_of=gr.skip()))
 
     def pick_tokenizer(self, tokenizer: str) -> Update:
         """Only pieces let one choose how many different ones there are."""
@@ -162,7 +165,7 @@ class Page:
             reading = door.read(door.text_of(text), door.KINDS[asked.tokenizer], asked.pieces)
         except ValueError as error:
             problem = refusal or words.message(str(error), "err" if text else "note")
-            return [title, [], [], problem, told, used, *planned, *[gr.skip()] * 3]
+            return [title, [], [], problem, told, used, *planned, *[gr.skip()] * 4]
         if settings and not run:
             plan = door.plan(reading, settings)
             planned = [
@@ -186,6 +189,7 @@ class Page:
             words.examples(picks),
             picks,
             picks[0] if stale else gr.skip(),
+            gr.update(placeholder=door.film_of(reading, settings)) if settings else gr.skip(),
         ]
 
     async def estimate(self, request: gr.Request, text: str, lesson: str, drawn_with: Settings, *fields: Any) -> Update:
@@ -223,8 +227,8 @@ class Page:
         """Rest for good."""
         door.shown(self.runs.stop, run)
 
-    def look(self, run: str) -> list[Update]:
-        """Everything on the page that shows a run, as the run stands now."""
+    def look(self, run: str, at: int | str | None = LIVE) -> list[Update]:
+        """Everything on the page that shows a run, as the run stands now; `at` is in `looks_at`."""
         progress = self.runs.progress(run)
         moving = progress.status in ACTIVE or self.runs.flying(run)
         return [
@@ -232,11 +236,12 @@ class Page:
             *buttons(progress),
             words.status(progress),
             words.run_message(progress),
-            figures.loss_curve(progress.history),
+            figures.loss_curve(progress.history, at if isinstance(at, int) else None),
             lesson_words.lesson_notes(progress),
             words.sample(progress),
             words.empty(words.READY_TO_EXPLORE),
             gr.skip() if moving or not progress.step else f"{run} {progress.status}",
+            f"{run} {progress.step} {'moving' if moving else progress.status}",
         ]
 
     async def follow(self, run: str, request: gr.Request) -> AsyncIterator[list[Update]]:
@@ -247,19 +252,20 @@ class Page:
         session, mine = request.session_hash or "", object()
         if run:
             self._following[session] = mine
-        version, looks = -1, 0
+            self.looks_at.pop(session, None)
+        seen, looks = None, 0
         if not run and session not in self._following:
             # What a plan shows, `describe` has drawn; what only a run has goes.
             drawn = gr.skip()
-            yield [drawn, *buttons(None), drawn, [], drawn, drawn, [], words.empty(words.NOTHING_TO_EXPLORE), ""]
+            yield [drawn, *buttons(None), drawn, [], drawn, drawn, [], words.empty(words.NOTHING_TO_EXPLORE), "", ""]
         while run and self._following.get(session) is mine:
             try:
                 progress = self.runs.progress(run)
             except UnknownRun:
                 break
-            if progress.version != version:
-                version = progress.version
-                yield self.look(run)
+            if seen != (now := (progress.version, self.looks_at.get(session, LIVE))):
+                seen = now
+                yield self.look(run, now[1])
             elif (looks := looks + 1) % HEARTBEAT_LOOKS == 0:
                 yield [gr.skip()] * N_LOOK
             await asyncio.sleep(LOOK_SECONDS)
@@ -269,6 +275,7 @@ class Page:
 
     def leave(self, request: gr.Request) -> None:
         """A page was closed; its run goes on."""
+        self.looks_at.pop(request.session_hash or "", None)
         self._following.pop(request.session_hash or "", None)
 
     def open_page(self, request: gr.Request) -> list[Update]:
@@ -321,5 +328,5 @@ class Page:
 
 
 # How many components `look` and `open_page` speak to; the layout lists them in the same order.
-N_LOOK = 12
-N_OPEN = 22
+N_LOOK = 13
+N_OPEN = 23

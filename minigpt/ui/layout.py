@@ -12,6 +12,7 @@ from minigpt.ui import door, endpoints, explore_panel, lesson_words, words
 from minigpt.ui.deeper import Deeper, Tab
 from minigpt.ui.explore_panel import EXPLORE_NAMES, SAMPLING_NAMES
 from minigpt.ui.exploring import Exploring
+from minigpt.ui.filming import Filming
 from minigpt.ui.fragment import Fragment, h
 from minigpt.ui.guides import Place
 from minigpt.ui.guiding import N_ACT, N_GUIDE, Guiding
@@ -38,8 +39,10 @@ def build(page: Page) -> gr.Blocks:
         hidden = {name: gr.Textbox(visible="hidden", elem_id=name, container=False) for name in HIDDEN_NAMES}
         _top()
         with gr.Row(elem_id="panels"):
-            text, train, explore = _text_panel(), _train_panel(), explore_panel.build(LESSONS[FIRST_LESSON].prompts)
-        exploring = Exploring(page)
+            exploring = Exploring(page)
+            filming = Filming(page, exploring)
+            text, train = _text_panel(), _train_panel(filming)
+            explore = explore_panel.build(LESSONS[FIRST_LESSON].prompts)
         tabs: list[Tab] = [
             HeadsTab(exploring),
             RowsTab(exploring),
@@ -58,6 +61,7 @@ def build(page: Page) -> gr.Blocks:
         _wire_text(page, wires)
         _wire_training(page, wires, blocks)
         explore_panel.wire(exploring, wires)
+        filming.wire(wires, EXPLORE_NAMES, SAMPLING_NAMES)
         deeper.wire(wires)
         _wire_guide(Guiding(page, exploring), wires, blocks)
     return blocks
@@ -124,7 +128,7 @@ def _knobs(lesson: str) -> Parts:
     return {"knobs": accordion, "draw_anew": draw, "change_message": message, **named}
 
 
-def _train_panel() -> Parts:
+def _train_panel(filming: Filming) -> Parts:
     lesson = LESSONS[FIRST_LESSON]
     fields = door.preset_fields(door.SIZE_OF_LESSON, lesson.name)
     settings = door.settings_of(fields, lesson.name)
@@ -143,6 +147,7 @@ def _train_panel() -> Parts:
         parts["train_message"] = Fragment(elem_id="train-message")
         Fragment(words.subtitle("Loss", "surprise in nats a token, by step"))
         parts["curve"] = PlotlyView(figures.loss_curve(plan.history), label="Loss by step", elem_id="loss-curve")
+        parts |= filming.build()
         parts["lesson_notes"] = Fragment(lesson_words.floor_note(settings, plan.history), elem_id="lesson-notes")
         parts["sample"] = Fragment(elem_id="sample")
         label = words.settings_label(door.SIZE_OF_LESSON, fields.optimiser, fields.steps)
@@ -184,19 +189,20 @@ def _settings(fields: door.Fields) -> Parts:
         }  # fmt: skip
     titles = [known.title for known in BREAKS.values()]
     parts["breaks"] = gr.CheckboxGroup(titles, value=fields.breaks, label="Break it", elem_id="breaks")
+    parts["film_of"] = gr.Textbox("", label="Film of", max_lines=1, elem_id="film-of")
     parts["settings_message"] = Fragment(elem_id="settings-message")
     return parts
 
 
-HIDDEN_NAMES = ("run", "arrived", "pending")
+HIDDEN_NAMES = ("run", "arrived", "news", "pending")
 FIELD_NAMES = door.Fields._fields
 KNOB_NAMES = tuple(f"knob_{index}" for index in range(door.N_KNOBS))
 # What the handlers of the same names return, in the same order.
 LOOK_NAMES = ("train_title", "train", "pause", "step", "stop", "status", "run_message", "curve", "lesson_notes",
-              "sample", "empty", "arrived")  # fmt: skip
+              "sample", "empty", "arrived", "news")  # fmt: skip
 OPEN_NAMES = ("run", "lesson", "drawn_with", "text", "own", "look_for", *FIELD_NAMES, "prompt", "train_message")
 DESCRIBE_NAMES = ("text_title", "facts", "preview", "text_message", "settings_message", "settings", "train_title",
-                  "curve", "status", "lesson_notes", "examples", "prompts", "prompt")  # fmt: skip
+                  "curve", "status", "lesson_notes", "examples", "prompts", "prompt", "film_of")  # fmt: skip
 GUIDE_NAMES = ("guide", "place", "guide_offer", "pending")
 ACT_NAMES = ("prompt", "run", "train_message", *EXPLORE_NAMES)
 assert (len(LOOK_NAMES), len(OPEN_NAMES)) == (N_LOOK, N_OPEN)

@@ -14,7 +14,7 @@ from minigpt.ui.layout import build
 from minigpt.ui.theme import theme
 from minigpt.ui.view import SCRIPTS, head_html
 
-PAGE_SCRIPTS = ("fragment.js", "guide.js", "scrub.js", "table.js", "copy.js")
+PAGE_SCRIPTS = ("fragment.js", "guide.js", "scrub.js", "table.js", "copy.js", "film.js")
 
 
 def launch_options() -> dict[str, object]:
