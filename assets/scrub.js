@@ -1,4 +1,5 @@
 // Play: Next again and again, until there is nothing further or somebody presses Pause or anything else that chooses.
+// Whoever asked for less motion gets one step.
 (() => {
   "use strict";
 
@@ -22,6 +23,7 @@
   document.addEventListener("click", (event) => {
     if (event.target.closest("#play")) {
       if (timer) return stop();
+      if (matchMedia("(prefers-reduced-motion: reduce)").matches) return step();
       timer = setInterval(step, EVERY);
       document.querySelector("#play").textContent = "Pause";
       step();

@@ -44,6 +44,20 @@
     }
   }
 
+  // The words of a figure in the reader's language. Tokens are none: they are set in mono, and a space in one has a shape.
+  function tell({ data, layout }) {
+    const say = window.miniGPTWords?.translate;
+    if (!say) return;
+    const begin = (template) => template.replace(/^[\p{L} ]+/u, (words) => say(words));
+    for (const trace of data) if (trace.hovertemplate) trace.hovertemplate = begin(trace.hovertemplate);
+    for (const note of layout.annotations || []) if (!/Mono/.test(note.font?.family)) note.text = say(note.text);
+    for (const axis of [layout.xaxis, layout.yaxis]) {
+      if (axis?.ticktext) axis.ticktext = axis.ticktext.map((label) => (/ /.test(label) ? say(label) : label));
+      if (axis?.title?.text) axis.title.text = say(axis.title.text);
+      if (axis?.unifiedhovertitle) axis.unifiedhovertitle.text = begin(axis.unifiedhovertitle.text);
+    }
+  }
+
   // Where a click fell: row and column of a map, layer and head of a grid of tiles, else point and curve.
   function place(point, meta) {
     const at = Array.isArray(point.pointNumber) ? point.pointNumber : [point.pointNumber, point.curveNumber];
@@ -82,18 +96,31 @@
       // A folded panel has no width; Plotly is a large script and may come late. Both call again.
       if (!this.width || !window.Plotly) return;
       const figure = parse(props.value, document.body.classList.contains("dark"));
+      tell(figure);
       fit(figure.layout, this.width);
       fitLabels(figure.layout);
       // The page must not jump while a figure is replaced.
       plot.style.minHeight = `${figure.layout.height}px`;
       if (figure.layout.meta?.label) plot.setAttribute("aria-label", figure.layout.meta.label);
       window.Plotly.react(plot, figure.data, figure.layout, CONFIG);
+      // A map of heads is a control too: the arrow keys go from head to head.
+      const { heads } = figure.layout.meta || {};
+      plot.setAttribute("role", heads ? "application" : "img");
+      if (heads) plot.tabIndex = 0;
       if (this.drawn !== plot) this.listen(plot);
     }
 
     listen(plot) {
       this.drawn = plot;
       plot.on("plotly_click", (event) => this.select(place(event.points[0], plot.layout.meta)));
+      plot.addEventListener("keydown", (event) => {
+        const { heads, chosen } = plot.layout.meta || {};
+        const move = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+        if (!heads || !move) return;
+        event.preventDefault();
+        const index = move.map((by, i) => Math.max(0, Math.min(heads[i] - 1, chosen[i] + by)));
+        if (index.some((at, i) => at !== chosen[i])) this.select({ index, value: null });
+      });
       // The cells between and above the diagonals of a grid are real cells, so that a click anywhere chooses a head;
       // they have nothing to say.
       plot.on("plotly_hover", (event) => {

@@ -73,7 +73,8 @@ def heads_grid(
     One trace holds all tiles, in whole percent: 12 x 12 heads of 64 tokens are 0.9 MB and a few hundred nodes, where
     a trace a head is 4 MB and 50,000. All cells have one size, the gaps too: Plotly paints such a map as a picture,
     and any other cell by cell, which takes longer. A click gives row and column; `layout.meta["tile"]` of
-    them, rows and columns, make one tile and the gap before it.
+    them, rows and columns, make one tile and the gap before it. With one selected, the page lets the arrow keys select
+    another: `meta["heads"]` says how many there are, `meta["chosen"]` which it is.
     """
     pattern = checked(view, selected)
     n_layers, n_heads, n_tokens, _ = pattern.shape
@@ -122,6 +123,7 @@ def heads_grid(
                 "max": min(_HEIGHT, n_layers * (_LARGEST + _NUMBER)) + top,
                 "tile": [tiles.side + tiles.down, tiles.side + tiles.across],
                 "empty": _EMPTY,
+                **({"heads": [n_layers, n_heads], "chosen": list(selected)} if selected else {}),
             },
         ),
     )

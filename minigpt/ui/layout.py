@@ -8,7 +8,7 @@ from minigpt import figures
 from minigpt.breaks import BREAKS
 from minigpt.config import PRESETS, Positions
 from minigpt.corpora import LESSONS
-from minigpt.ui import door, endpoints, explore_panel, lesson_words, words
+from minigpt.ui import door, endpoints, explore_panel, languages, lesson_words, words
 from minigpt.ui.deeper import Deeper
 from minigpt.ui.explore_panel import EXPLORE_NAMES, SAMPLING_NAMES
 from minigpt.ui.exploring import Exploring
@@ -50,6 +50,7 @@ def _top() -> None:
     with gr.Row(elem_id="topbar"):
         line = h("span", "Train a small language model on your text and see what every head looks at.", cls="mg-hide-s")
         Fragment([h("div", h("h1", "miniGPT"), line, cls="mg-top")], elem_id="top")
+        languages.menu()
         gr.Button("Dark / light", size="sm", elem_id="theme")
 
 
