@@ -97,11 +97,22 @@ document.addEventListener("keydown", (event) => {
   next.click();
 });
 
-// Gradio leaves the list of a dropdown open when the Tab key goes on from it.
-document.addEventListener("focusout", ({ target }) => {
-  if (!target.matches?.("input[role=combobox]")) return;
-  setTimeout(() => {
-    const open = target.getAttribute("aria-expanded") === "true" && target !== document.activeElement;
-    if (open) target.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", code: "Escape", bubbles: true }));
-  }, 100);
-});
+// To Gradio a dropdown has got input whenever it loses the focus, and the Tab key opens its list behind it. Here only
+// an option that was chosen counts, once, with the pointer or with Enter.
+{
+  let picked = false;
+  const dropdown = (event) => event.target.matches?.("input[role=combobox]");
+  document.addEventListener("focusin", (event) => { if (dropdown(event)) picked = false; });
+  document.addEventListener("mousedown", (event) => { picked ||= Boolean(event.target.closest("[role=option]")); }, true);
+  document.addEventListener("keydown", (event) => {
+    if (!dropdown(event)) return;
+    if (event.key === "Enter") picked = true;
+    if (event.key === "Tab") event.stopPropagation();
+  }, true);
+
+  window.mgPicked = function (value) {
+    const chosen = picked ? value : null;
+    picked = false;
+    return chosen;
+  };
+}

@@ -64,14 +64,14 @@ def said(page: Page, text: str) -> str:
         ("Prompt", "Anfang"),
         (" of 1,200", " von 1,200"),
         ("about under 1 s on this machine", "etwa unter 1 s auf diesem Rechner"),
-        ("Settings: own size, Muon, 400 steps, one layer", "Einstellungen: eigene Größe, Muon, 400 Schritte, eine Schicht"),
+        ("Settings: small, Muon, 400 steps, one layer", "Einstellungen: klein, Muon, 400 Schritte, eine Schicht"),
         ("There since step 40. ", "Da seit Schritt 40. "),
         ("71% to the previous token, 9 × chance; partly 30% to the first token, 4 × chance",
          "71% zum vorigen Token, 9 × Zufall; teils 30% zum ersten Token, 4 × Zufall"),
         # Tokens stay what they are, even where they are words of the page.
         ("Words it knows: words, first, text.", "Wörter, die es kennt: words, first, text."),
-        ("“Prompt” is not in the training text, so the model reads it as unknown. Words it knows: $&, a, b.",
-         "“Prompt” kommt im Trainingstext nicht vor; das Modell liest es als unbekannt. Wörter, die es kennt: $&, a, b."),
+        ("“Prompt” is not in the training text, so the model reads it as unknown. Words it knows: $&.",
+         "“Prompt” kommt im Trainingstext nicht vor; das Modell liest es als unbekannt. Wörter, die es kennt: $&."),
         # What the table lacks stays English, the whole of it.
         ("Press Train first. Nobody has written this down.", "Press Train first. Nobody has written this down."),
         ("0.71", "0.71"),
@@ -94,6 +94,7 @@ def test_what_a_lesson_says_is_in_the_table(speaking):
             sentences += [step.says, step.label]
             if step.question:
                 sentences += [step.question.asks, *step.question.options, step.question.reveal]
+    page.evaluate("() => miniGPTWords.missing.clear()")
     for sentence in sentences:
         said(page, sentence)
     assert page.evaluate("() => [...miniGPTWords.missing]") == []

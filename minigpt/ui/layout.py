@@ -191,8 +191,9 @@ def _wire_text(page: Page, wires: Wires) -> None:
     fields = ("preset", *FIELD_NAMES)
     picked = ("text", "drawn_with", "look_for", *fields)
     fresh = ("run", "guide", "explored", "selection", "explore_title")
-    wires.on("input lesson", page.pick_lesson, "lesson own", (*picked, *fresh))
-    wires.on("input preset", page.pick_preset, "preset lesson", FIELD_NAMES)
+    chosen = {"js": "(value, other) => [window.mgPicked(value), other]"}
+    wires.on("input lesson", page.pick_lesson, "lesson own", (*picked, *fresh), **chosen)
+    wires.on("input preset", page.pick_preset, "preset lesson", FIELD_NAMES, **chosen)
     known, own = (
         ("text", "cleared", "lesson", "drawn_with", *FIELD_NAMES),
         ("clear", "lesson", "own", "look_for", "guide", *fields),
