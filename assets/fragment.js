@@ -2,9 +2,17 @@
 //
 // A node is a string, or [tag, attributes, child, child, ...]. A string only ever becomes a text node: whatever a token
 // holds, it is shown and never read as HTML. A second tree changes what differs and leaves the rest, so that a
-// progress bar can glide and a screen reader hears only the news.
+// progress bar can glide and a screen reader hears only the news. What languages.js has put into other words counts as
+// what it was.
 window.mgFragment = function (element, props, watch, trigger) {
   const host = element.querySelector(".mg-fragment");
+
+  const text = (node) => (node.data === node.mgShown ? node.mgEnglish : node.data);
+
+  function attribute(element, name) {
+    const value = element.getAttribute(name), kept = element.mgAttributes?.[name];
+    return kept?.shown === value ? kept.english : value;
+  }
 
   function create(node) {
     if (typeof node === "string") return document.createTextNode(node);
@@ -16,14 +24,14 @@ window.mgFragment = function (element, props, watch, trigger) {
   function patch(there, [, attributes, ...children]) {
     for (const { name } of [...there.attributes]) if (!(name in attributes)) there.removeAttribute(name);
     for (const [name, value] of Object.entries(attributes)) {
-      if (there.getAttribute(name) !== value) there.setAttribute(name, value);
+      if (attribute(there, name) !== value) there.setAttribute(name, value);
     }
     while (there.childNodes.length > children.length) there.lastChild.remove();
     children.forEach((child, i) => {
       const old = there.childNodes[i];
       if (!old) there.append(create(child));
       else if (typeof child === "string" && old.nodeType === Node.TEXT_NODE) {
-        if (old.data !== child) old.data = child;
+        if (text(old) !== child) old.data = child;
       } else if (typeof child !== "string" && old.localName === child[0]) patch(old, child);
       else old.replaceWith(create(child));
     });
@@ -102,3 +110,22 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   next.focus();
 });
+// To Gradio a dropdown has got input whenever it loses the focus, and the Tab key opens its list behind it. Here only
+// an option that was chosen counts, once, with the pointer or with Enter.
+{
+  let picked = false;
+  const dropdown = (event) => event.target.matches?.("input[role=combobox]");
+  document.addEventListener("focusin", (event) => { if (dropdown(event)) picked = false; });
+  document.addEventListener("mousedown", (event) => { picked ||= Boolean(event.target.closest("[role=option]")); }, true);
+  document.addEventListener("keydown", (event) => {
+    if (!dropdown(event)) return;
+    if (event.key === "Enter") picked = true;
+    if (event.key === "Tab") event.stopPropagation();
+  }, true);
+
+  window.mgPicked = function (value) {
+    const chosen = picked ? value : null;
+    picked = false;
+    return chosen;
+  };
+}

@@ -1,5 +1,5 @@
 // Play: Next again and again, until there is nothing further or somebody presses Pause or anything else that chooses.
-// And the keys of Guess first.
+// Whoever asked for less motion gets one step. And the keys of Guess first.
 (() => {
   "use strict";
 
@@ -31,6 +31,7 @@
   document.addEventListener("click", (event) => {
     if (event.target.closest("#play")) {
       if (timer) return stop();
+      if (matchMedia("(prefers-reduced-motion: reduce)").matches) return step();
       timer = setInterval(step, EVERY);
       document.querySelector("#play").textContent = "Pause";
       step();

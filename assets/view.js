@@ -75,6 +75,20 @@
     return ["minigpt", ...words].join("-").slice(0, 80);
   }
 
+  // The words of a figure in the reader's language. Tokens are none: they are set in mono, and a space in one has a shape.
+  function tell({ data, layout }) {
+    const say = window.miniGPTWords?.translate;
+    if (!say) return;
+    const begin = (template) => template.replace(/^[\p{L} ]+/u, (words) => say(words));
+    for (const trace of data) if (trace.hovertemplate) trace.hovertemplate = begin(trace.hovertemplate);
+    for (const note of layout.annotations || []) if (!/Mono/.test(note.font?.family)) note.text = say(note.text);
+    for (const axis of [layout.xaxis, layout.yaxis]) {
+      if (axis?.ticktext) axis.ticktext = axis.ticktext.map((label) => (/ /.test(label) ? say(label) : label));
+      if (axis?.title?.text) axis.title.text = say(axis.title.text);
+      if (axis?.unifiedhovertitle) axis.unifiedhovertitle.text = begin(axis.unifiedhovertitle.text);
+    }
+  }
+
   // Where a click fell: row and column of a map, layer and head of a grid of tiles, else point and curve.
   function place(point, meta) {
     const at = Array.isArray(point.pointNumber) ? point.pointNumber : [point.pointNumber, point.curveNumber];
@@ -120,6 +134,7 @@
       if (!this.width || !window.Plotly) return;
       const figure = parse(props.value, document.body.classList.contains("dark"));
       const { layout } = figure;
+      tell(figure);
       fit(layout, this.width);
       // A finger that drags scrolls the page.
       if (finger.matches) layout.dragmode = false;

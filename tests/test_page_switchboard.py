@@ -123,7 +123,7 @@ def test_of_quick_presses_each_counts_and_another_model_starts_with_all_heads_on
     page.wait_for_selector("#switch-next-after .main-svg")
     n_heads = state.config.n_heads
     page.evaluate(
-        """indices => { for (const i of indices) document.querySelector(`.mg-switches [data-index="${i}"]`).click() }""",
+        """indices => indices.forEach(i => document.querySelector(`.mg-switches [data-index="${i}"]`).click())""",
         [0, n_heads, 0, n_heads, 1, n_heads + 1, 0],
     )
     said = page.locator("#switch-verdict")

@@ -60,11 +60,13 @@ class Page:
 
     # ---- panel 1: the text ----
 
-    def pick_lesson(self, lesson: str, own: str, request: gr.Request) -> list[Update]:
+    def pick_lesson(self, lesson: str | None, own: str, request: gr.Request) -> list[Update]:
         """Another lesson: its text, its model, its way to split it. One's own text is kept for the way back.
 
-        The page lets go of the run it shows, which goes on: the way back to it is the browser's.
+        The page lets go of the run it shows, which goes on: the way back to it is the browser's. None is no choice.
         """
+        if lesson is None:
+            return [gr.skip()] * (4 + len(door.Fields._fields) + 5)
         self._following.pop(request.session_hash or "", None)
         text = LESSONS[lesson].text if lesson in LESSONS else own
         preset, fields = door.usual(lesson)
@@ -74,8 +76,10 @@ class Page:
         guide: list[Update] = []
         return [text, {}, words.look_for(lesson), preset, *fields, "", guide, *self._unexplored()]
 
-    def pick_preset(self, preset: str, lesson: str) -> list[Update]:
-        """Another size, with the steps it needs; how the text is split and what is broken stays."""
+    def pick_preset(self, preset: str | None, lesson: str) -> list[Update]:
+        """Another size, with the steps it needs; how the text is split and what is broken stays. None is no choice."""
+        if preset is None:
+            return [gr.skip()] * len(door.Fields._fields)
         fields = door.preset_fields(preset, lesson)
         return list(fields._replace(tokenizer=gr.skip(), pieces=gr.skip(), breaks=gr.skip(), film_of=gr.skip()))
 

@@ -8,7 +8,7 @@ from minigpt import figures
 from minigpt.breaks import BREAKS
 from minigpt.config import PRESETS, Positions
 from minigpt.corpora import LESSONS
-from minigpt.ui import door, endpoints, explore_panel, lesson_words, words
+from minigpt.ui import door, endpoints, explore_panel, languages, lesson_words, words
 from minigpt.ui.deeper import Deeper, Tab
 from minigpt.ui.explore_panel import EXPLORE_NAMES, SAMPLING_NAMES
 from minigpt.ui.exploring import Exploring
@@ -71,6 +71,7 @@ def _top() -> None:
     with gr.Row(elem_id="topbar"):
         line = h("span", "Train a small language model on your text and see what every head looks at.", cls="mg-hide-s")
         Fragment([h("div", h("h1", "miniGPT"), line, cls="mg-top")], elem_id="top")
+        languages.menu()
         gr.Button("Dark / light", size="sm", elem_id="theme")
 
 
@@ -213,8 +214,9 @@ def _wire_text(page: Page, wires: Wires) -> None:
     fields = ("preset", *FIELD_NAMES)
     picked = ("text", "drawn_with", "look_for", *fields)
     fresh = ("run", "guide", "explored", "selection", "explore_title")
-    wires.on("input lesson", page.pick_lesson, "lesson own", (*picked, *fresh))
-    wires.on("input preset", page.pick_preset, "preset lesson", FIELD_NAMES)
+    chosen = {"js": "(value, other) => [window.mgPicked(value), other]"}
+    wires.on("input lesson", page.pick_lesson, "lesson own", (*picked, *fresh), **chosen)
+    wires.on("input preset", page.pick_preset, "preset lesson", FIELD_NAMES, **chosen)
     known, own = (
         ("text", "cleared", "lesson", "drawn_with", *FIELD_NAMES),
         ("clear", "lesson", "own", "look_for", "guide", *fields),

@@ -10,11 +10,12 @@ from minigpt.runs import local_runs
 from minigpt.ui.delivery import early
 from minigpt.ui.door import MAX_LETTERS
 from minigpt.ui.handlers import Page
+from minigpt.ui.languages import tables
 from minigpt.ui.layout import build
 from minigpt.ui.theme import theme
 from minigpt.ui.view import SCRIPTS, head_html
 
-PAGE_SCRIPTS = ("fragment.js", "guide.js", "scrub.js", "table.js", "copy.js", "film.js")
+SMALL_SCRIPTS = ("languages.js", "fragment.js", "guide.js", "scrub.js", "table.js", "copy.js", "film.js")
 
 
 def launch_options() -> dict[str, object]:
@@ -22,7 +23,7 @@ def launch_options() -> dict[str, object]:
     return {
         "theme": theme(),
         "css_paths": [asset("style.css")],
-        "head": head_html() + "".join(_script(name) for name in PAGE_SCRIPTS),
+        "head": head_html() + tables() + "".join(map(_script, SMALL_SCRIPTS)),
         "app_kwargs": {"middleware": [early(SCRIPTS)]},
         "max_threads": 100,
         "max_file_size": 4 * MAX_LETTERS,

@@ -32,8 +32,9 @@ def duration(seconds: float) -> str:
 
 def title(number: str, name: str, fact: str = "", fold: bool = False) -> list[Node]:
     """The heading of a panel, with one fact at its right end."""
-    # Its word, Fold or Open, comes from the style sheet, which knows whether the panel is folded.
-    button = [h("button", cls="mg-fold", type="button", aria_label="Fold or open the Text panel")] if fold else []
+    # The style sheet chooses between the two words: it knows whether the panel is folded.
+    said = {"aria_label": "Fold or open the Text panel", "data_fold": "Fold", "data_open": "Open"}
+    button = [h("button", cls="mg-fold", type="button", **said)] if fold else []
     return [h("h2", h("i", number, aria_hidden="true"), name, h("small", fact), *button, cls="mg-h")]
 
 

@@ -1,0 +1,107 @@
+"""The page in the reader's own language: all of it, whatever is opened, and back again."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from browsing import LONG, open_page
+from playwright.sync_api import Browser, Page, expect
+from served import Served
+
+from minigpt.corpora import LESSONS
+from minigpt.ui import door
+
+pytestmark = pytest.mark.browser
+# Gradio's own, for which it has its own translations; nobody sees or hears the name of a hidden field.
+NOT_OURS = {"Textbox", "Laden...", "Chargement..."}
+
+
+@pytest.fixture(scope="module")
+def run(server: Served) -> str:
+    """A short run of a lesson, at rest."""
+    fields = door.preset_fields(door.SIZE_OF_LESSON, "echo")._replace(steps=6, batch=4)
+    return server.runs.start(LESSONS["echo"].text, door.settings_of(fields, "echo"))
+
+
+@pytest.fixture
+def german(browser: Browser, server: Served) -> Iterator[Page]:
+    """A page in a browser that asks for German."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="de-DE")
+    page = context.new_page()
+    open_page(page, server.url)
+    yield page
+    context.close()
+
+
+def missing(page: Page) -> set[str]:
+    return set(page.evaluate("() => [...miniGPTWords.missing]")) - NOT_OURS
+
+
+@pytest.mark.parametrize("code", ["de", "fr"])
+def test_nothing_on_the_page_lacks_a_translation(browser: Browser, server: Served, run: str, code: str) -> None:
+    page = browser.new_context(viewport={"width": 1440, "height": 900}, locale=code).new_page()
+    open_page(page, server.url)
+    expect(page.locator("html")).to_have_attribute("lang", code)
+    page.click("#lesson input")
+    page.locator("[role=option]").last.click()  # The reader's own text.
+    page.fill("#text textarea", "zu kurz")
+    expect(page.locator("#text-message .err")).to_have_count(1)
+    lacking = missing(page)
+    page.goto(f"{server.url}?run={run}")
+    page.wait_for_selector("#head .main-svg", timeout=LONG)
+    for closed in page.locator("button.label-wrap:not(.open)").all()[::-1]:
+        closed.click()
+    for index in range(page.locator("#colour label").count()):
+        page.locator("#colour label").nth(index).click()
+    page.locator("#continuation button.t").first.click()
+    expect(page.locator("#back")).to_be_disabled()
+    page.fill("#prompt textarea, #prompt input", "bcd?!|b")
+    page.click("#generate")
+    expect(page.locator("#explore-message .warn")).not_to_have_count(0)
+    tabs = page.locator("#deeper-tabs button[role=tab]:visible")
+    for index in range(tabs.count()):
+        tabs.nth(index).click()
+        page.wait_for_timeout(1000)  # Each tab fills itself in its own way.
+    page.click(".mg-offer")
+    page.wait_for_selector(".mg-guide")
+    lacking |= missing(page)
+    page.context.close()
+    assert lacking == set(), "add these to assets/words.*.json"
+
+
+def test_words_are_german_and_numbers_and_tokens_stay(german: Page, server: Served, run: str) -> None:
+    page = german
+    expect(page.locator("#train")).to_have_text("Training")
+    expect(page.locator("#status")).to_contain_text("Noch nicht trainiert")
+    expect(page.locator("#loss-curve")).to_contain_text("drücke „Training“")
+    page.goto(f"{server.url}?run={run}")
+    page.wait_for_selector("#head .main-svg", timeout=LONG)
+    history = server.runs.progress(run).history
+    expect(page.locator("#status")).to_contain_text(f"Validierung {history.validation[-1][1]:.2f}")
+    expect(page.locator("#loss-curve")).to_contain_text(re.compile("bestmöglich"))
+    expect(page.locator("#continuation .t.in")).to_have_text(list(LESSONS["echo"].prompts[0]))
+    expect(page.locator("#head .mg-plot")).to_have_attribute("aria-label", re.compile("^Aufmerksamkeit von Schicht"))
+    # What a dropdown shows is said in German, and what Gradio reads from it stays what it was.
+    native = "Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').get.call(e)"
+    assert page.locator("#lesson input").evaluate(f"e => {native}") == "Echo: eine Zeile kopieren"
+    assert page.locator("#lesson input").evaluate("e => e.value") == LESSONS["echo"].title
+
+
+def test_a_language_is_chosen_in_the_menu_and_remembered(german: Page, server: Served) -> None:
+    page, html = german, german.locator("html")
+    expect(page.locator("#language select")).to_have_value("de")
+    page.select_option("#language select", "fr")
+    expect(html).to_have_attribute("lang", "fr")
+    expect(page.locator("#train")).to_have_text("Entraîner")
+    expect(page.locator("#loss-curve")).to_contain_text("la courbe commence ici")
+    open_page(page, server.url)
+    expect(html).to_have_attribute("lang", "fr")
+    page.select_option("#language select", "en")
+    expect(page.locator("#train")).to_have_text("Train")
+    expect(page.locator("#look-for, .mg-note").first).to_contain_text("Look for")
+    expect(page.locator("#loss-curve")).to_contain_text("press Train")
+    # An address may name one, for a whole class; what nobody speaks is English.
+    open_page(page, f"{server.url}?lang=de")
+    expect(html).to_have_attribute("lang", "de")
+    open_page(page, f"{server.url}?lang=xx")
+    expect(html).to_have_attribute("lang", "en")
