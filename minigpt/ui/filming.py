@@ -49,7 +49,7 @@ class Filming:
         asked = ("prompt", "selection", *sampling)
         at_work = {"concurrency_limit": 4, **LAST}
         wires.on("change news", self.tell, ("news", *asked), (*self.outputs, *explored), **at_work)
-        wires.on("input film", self.scrub, ("film", "run", *asked), ("film_title", *explored), **at_work)
+        wires.on("input film", self.scrub, ("film", "run", *asked), ("film_title", "film", *explored), **at_work)
 
     def tell(self, request: gr.Request, news: str, prompt: str, selection: Selection, *sampling: Any) -> list[Update]:
         """There is news of the run that the page follows: a new moment, or it has come to rest."""
@@ -84,15 +84,16 @@ class Filming:
         """The slider was moved: show the moment nearest to it. At its right end is the newest, and no film any more."""
         film = (door.shown(self._runs.film, run)[0] if run else None) or {}
         if not film:
-            return [gr.skip()] * (1 + N_EXPLORE)
+            return [gr.skip()] * (2 + N_EXPLORE)
         session, chosen = request.session_hash or "", min(film, key=lambda known: abs(known - step))
         if chosen != max(film):
             self._page.looks_at[session] = chosen
-            return [title(film, chosen), *self._exploring.film(run, chosen, selection)]
+            return [title(film, chosen), gr.skip(), *self._exploring.film(run, chosen, selection)]
         self._page.looks_at.pop(session, None)
+        newest = [title(film, None), gr.update(value=chosen)]
         if self._runs.progress(run).status in ACTIVE:
-            return [title(film, None), *self._exploring.film(run, None, selection)]
-        return [title(film, None), *self._exploring.arrive(run, prompt, selection, *sampling)]
+            return [*newest, *self._exploring.film(run, None, selection)]
+        return [*newest, *self._exploring.arrive(run, prompt, selection, *sampling)]
 
     def _may_move(self, run: str, selection: Selection) -> bool:
         """Whether nothing but the film of this run is on show: what a prompt has opened stays."""
