@@ -53,10 +53,11 @@ def build(prompts: Sequence[str]) -> Parts:
                         Fragment(words.subtitle("All heads", "layer.head, click to open"))
                         parts["grid"] = PlotlyView(label="Attention of all heads", elem_id="heads-grid")
                     with gr.Column():
-                        parts["next_title"] = Fragment()
-                        parts["guess_first"] = gr.Checkbox(
-                            label="Guess first", container=False, elem_id="guess-first", interactive=True
-                        )
+                        with gr.Row(elem_id="next-head"):
+                            parts["next_title"] = Fragment()
+                            parts["guess_first"] = gr.Checkbox(
+                                label="Guess first", container=False, elem_id="guess-first", interactive=True
+                            )
                         parts["guess"] = Fragment(elem_id="guess")
                         parts["next"] = PlotlyView(label="Probability of the next token", elem_id="next-token")
                 with gr.Column(elem_id="head-col"):
