@@ -92,6 +92,7 @@ def test_a_twin_without_the_mask_from_the_button_to_its_numbers(page: Page, serv
     n_tokens = len(everything)
     above = np.triu(np.ones((n_tokens, n_tokens), dtype=bool), k=1)
     assert (moved[above] > 0).all(), "the run looks nowhere ahead, and its twin everywhere"
+    page.locator("#twins-change").evaluate("element => element.scrollIntoView({block: 'center'})")
     said = bare(hovered(page, "#twins-change", n_tokens - 1, 0))
     assert said.startswith(f"“{for_page(views[0].tokens[0])}” (1) → “{for_page(views[0].tokens[-1])}” ({n_tokens}): +")
     assert float(said.rpartition("+")[2]) == pytest.approx(moved[0, -1], abs=0.005 if moved[0, -1] >= 0.01 else 0.0005)
