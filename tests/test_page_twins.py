@@ -19,7 +19,7 @@ from minigpt.training import TrainingState, advance, begin
 from minigpt.twins import begun_alike, prefix_loss
 
 pytestmark = pytest.mark.browser
-STEPS = 24
+STEPS = 8
 
 
 def trained(asked: RunSettings) -> tuple[TrainingState, TrainingState]:
@@ -54,7 +54,7 @@ def test_a_twin_without_the_mask_from_the_button_to_its_numbers(page: Page, serv
     expect(page.locator("#twins-note")).to_contain_text("only this differs")
     expect(page.locator("#twins-body")).to_have_count(0)
     page.click("#twins-train")
-    expect(page.locator("#twins-table tbody tr")).to_have_count(3, timeout=LONG)
+    expect(page.locator("#twins-table tbody tr")).to_have_count(3, timeout=3 * LONG)
     expect(page.locator("#twins-stop")).to_be_disabled()
     expect(page.locator("#twins-train")).to_be_disabled()
     expect(page.locator("#twins-stop")).to_have_text("Stop")
@@ -92,6 +92,7 @@ def test_a_twin_without_the_mask_from_the_button_to_its_numbers(page: Page, serv
     n_tokens = len(everything)
     above = np.triu(np.ones((n_tokens, n_tokens), dtype=bool), k=1)
     assert (moved[above] > 0).all(), "the run looks nowhere ahead, and its twin everywhere"
+    page.locator("#twins-change").evaluate("element => element.scrollIntoView({block: 'center'})")
     said = bare(hovered(page, "#twins-change", n_tokens - 1, 0))
     assert said.startswith(f"“{for_page(views[0].tokens[0])}” (1) → “{for_page(views[0].tokens[-1])}” ({n_tokens}): +")
     assert float(said.rpartition("+")[2]) == pytest.approx(moved[0, -1], abs=0.005 if moved[0, -1] >= 0.01 else 0.0005)
@@ -101,7 +102,7 @@ def test_a_twin_without_the_mask_from_the_button_to_its_numbers(page: Page, serv
     page.get_by_role("option", name="with one layer").click()
     expect(page.locator("#twins-train")).to_be_enabled()
     page.click("#twins-train")
-    expect(rows).to_have_count(4, timeout=LONG)
+    expect(rows).to_have_count(4, timeout=3 * LONG)
     expect(page.locator("#twins-missing")).to_contain_text("so 2.1, 2.2 have no twin")
     page.click("#twins-table button >> nth=0")
     expect(verdict).to_contain_text(f"Without the causal mask the validation loss is {losses[0]:.2f}")

@@ -204,3 +204,18 @@ def test_both_runs_are_drawn_and_named_at_their_ends_the_twin_dashed() -> None:
     assert "best possible <b>1.55</b>" in labels
     low, high = figure.layout.yaxis.range
     assert all(low <= note.y <= high for note in figure.layout.annotations)
+
+
+def test_labels_of_two_that_end_close_together_keep_the_order_of_their_curves() -> None:
+    def ending(loss: float) -> tuple[tuple[int, float], ...]:
+        return tuple((step, 3.4 - (3.4 - loss) * step / 100) for step in range(0, 101, 5))
+
+    for run, twin in ((2.44, 2.94), (2.94, 2.44), (2.5, 2.5), (1.6, 0.1)):
+        figure = figures.twin_curves(
+            History(100, KNOWN, ending(run - 0.02), ending(run)),
+            History(100, KNOWN, ending(twin - 0.02), ending(twin)),
+            100,
+        )
+        heights = {note.text.split()[0][3:]: note.y for note in figure.layout.annotations if "<b>run" in note.text}
+        heights |= {note.text.split()[0][3:]: note.y for note in figure.layout.annotations if "<b>twin" in note.text}
+        assert run == twin or (heights["run"] > heights["twin"]) == (run > twin)

@@ -63,10 +63,9 @@ def loss_curve(
     marker, stem = _lollipop(step, train if len(train) else validation, frame)
     ends = [(name, p, c) for name, p, c in named if len(p)]
     words = [] if ends else [_invitation(plot, frame)]
-    for model in ("run ", "twin ") if twin else ("",):
-        if own := [end for end in ends if end[0].startswith(model)]:
-            notes, plot = _end_labels(own, plot, frame)
-            words += notes
+    for group in _groups(ends, frame):
+        notes, plot = _end_labels(group, plot, frame)
+        words += notes
     newest = ", ".join(f"{name} {_value(points[-1, 1])}" for name, points, _ in ends) or "nothing trained yet"
     until = f" up to step {max(points[-1, 0] for _, points, _ in ends):.0f}" if ends else ""
     return go.Figure(
@@ -214,6 +213,17 @@ def _reference_labels(
         plot = replace(plot, taken=(*placed, box))
         notes.append(_note(text, box, frame, style.FLOOR, right=False))
     return plot, notes
+
+
+def _groups(ends: Sequence[tuple[str, Points, str]], frame: _Frame) -> list[list[tuple[str, Points, str]]]:
+    """Curves whose labels share a stack, the highest first: those of one model, and of two that end close together."""
+    models = [[end for end in ends if end[0].startswith("twin") == twin] for twin in (False, True)]
+    models = sorted((model for model in models if model), key=lambda model: -model[-1][1][-1, 1])
+    if len(models) == 2:
+        (first, second), close = (model[-1][1][-1] for model in models), 4 * placing.LINE_HEIGHT
+        if frame.y(second[1]) - frame.y(first[1]) < close and abs(frame.x(first[0]) - frame.x(second[0])) < close:
+            return [[*models[0], *models[1]]]
+    return models
 
 
 def _end_labels(

@@ -166,14 +166,16 @@ class TwinsTab:
         twin = self._twins.of(exploration.run).get(without)
         active = twin is not None and (twin.status in ACTIVE or self._twins.runs.flying(twin.run_id))
         rested = self._rested(exploration)
-        run = self._losses(exploration, exploration.run, exploration.state.history.validation[-1][0])
         known = exploration.state.history.references
         said: Any = []
-        if twin and not active and not twin.failure:
-            until = rested[without].step
-            said = twins_words.verdict(
-                without, self._losses(exploration, exploration.run, until), rested[without], known
-            )
+        table: Any = []
+        if rested:
+            run = self._losses(exploration, exploration.run, exploration.state.step)
+            table = twins_words.table(run, rested, without, known)
+        if without in rested and twin and not active and not twin.failure:
+            # At the last step that both have been measured at.
+            run = self._losses(exploration, exploration.run, rested[without].step)
+            said = twins_words.verdict(without, run, rested[without], known)
         return [
             picked,
             self._to_follow(twin.run_id) if twin and active else "",
@@ -181,7 +183,7 @@ class TwinsTab:
             twins_words.failure(twin) if twin else [],
             *self._moving(exploration, twin),
             said,
-            twins_words.table(run, rested, without, known) if rested else [],
+            table,
             *self._heads(exploration, selection, None if active else twin, without),
         ]
 
@@ -195,7 +197,7 @@ class TwinsTab:
         return {
             without: self._losses(exploration, twin.run_id, exploration.state.step)
             for without, twin in found
-            if twin.status not in ACTIVE and twin.step
+            if twin.status not in ACTIVE and twin.step and exploration.state.step
         }
 
     def _moving(self, exploration: Exploration, twin: Progress | None) -> list[Update]:
