@@ -115,9 +115,9 @@ def test_the_tab_key_reaches_every_control_and_each_shows_where_it_is(still: Pag
     seen = walk(still)
     names = [name for name, _ in seen]
     expected = """Language, Dark / light, Lesson, Guide me, Text to learn from, Open a file, Clear, words, letters,
-        pieces, Change this lesson, Write the text anew, Train, Step, Size, Layers, Heads, Width, Context, Positions, Steps,
-        Batch, Learning rate, Optimiser, Seed, one layer, Prompt, Generate, probability, surprise, attention, once, Back, Play,
-        Next, Tokens, Temperature"""
+        pieces, Change this lesson, Write the text anew, Train, Step, Size, Layers, Heads, Width, Context, Positions,
+        Steps, Batch, Learning rate, Optimiser, Seed, one layer, Prompt, Generate, probability, surprise, attention,
+        once, Back, Play, Next, Tokens, Temperature"""
     expected = [name.strip() for name in expected.split(",")]
     assert [name for name in expected if name not in names] == []
     assert any(name.startswith("Attention of all heads") for name in names)
