@@ -15,9 +15,14 @@ from minigpt.ui.switchboard_tab import INVITATION
 
 pytestmark = pytest.mark.browser
 
-TEXT = "the old king saw the young dog . the dog ran off and the king sat down .\n" * 8
-PROMPT = "the old king saw"
+# Each line says its first half twice, in an order of its own: without its heads a model cannot know the second half.
+WORDS = ["old", "young", "king", "dog", "ran", "sat", "saw", "down"]
+ORDERS = [[WORDS[(start + step * place) % 8] for place in range(4)] for start in range(8) for step in (1, 3, 5, 7)]
+TEXT = "".join(f"{' '.join(order)} and {' '.join(order)} .\n" for order in ORDERS) * 2
+PROMPT = "old young king dog and"
 OFF = ((0, 1), (1, 0), (1, 1))
+TOP = """id => { const g = document.querySelector(id + ' .js-plotly-plot');
+    return [g._fullLayout.yaxis.ticktext[0], g._fullData[0].x[0]] }"""
 
 
 def press(page: Page, name: str) -> None:
@@ -33,25 +38,24 @@ def shown(page: Page) -> list[object]:
     return page.evaluate(
         """() => [document.querySelector('#switch-verdict').innerText,
         ...['writes', 'same'].flatMap(what => ['before', 'after'].map(time =>
-            document.querySelector(`#switch-${what}-${time}`).innerHTML)),
+            document.querySelector(`#switch-${what}-${time} .mg-fragment`).innerHTML)),
         ...['before', 'after'].map(time => {
             const bars = document.querySelector(`#switch-next-${time} .js-plotly-plot`).data[0];
             return JSON.stringify([bars.x, bars.customdata]) })]"""
     )
 
 
-def top_bar(page: Page, time: str) -> tuple[str, float]:
-    """The first of the next tokens, as the axis names it, and the length of its bar."""
-    name, length = page.evaluate(
-        """id => { const g = document.querySelector(id + ' .js-plotly-plot');
-        return [g._fullLayout.yaxis.ticktext[0], g._fullData[0].x[0]] }""",
-        f"#switch-next-{time}",
+def wait_bar(page: Page, time: str, name: str, length: float) -> None:
+    """The first of the next tokens, as the axis names it, and how long its bar is."""
+    page.wait_for_function(
+        f"""([id, name, length]) => {{ const [top, x] = ({TOP})(id);
+        return top === name && Math.abs(x - length) < 1e-5 }}""",
+        arg=[f"#switch-next-{time}", name, length],
     )
-    return name, length
 
 
 def test_three_heads_off_by_mouse_and_keyboard_and_all_on_again(page: Page, server: Served) -> None:
-    train(page, TEXT, steps=60)
+    train(page, TEXT, steps=20)
     wait_status(page, "Finished")
     state = server.runs.state(run_of(page))
     page.wait_for_selector("#head .main-svg", timeout=LONG)
@@ -94,9 +98,7 @@ def test_three_heads_off_by_mouse_and_keyboard_and_all_on_again(page: Page, serv
     for time, heads in (("before", ()), ("after", OFF)):
         with muted(state.model, heads):
             p = patterns_and_logits(state.model, ids)[1][-1].softmax(-1)
-        name, length = top_bar(page, time)
-        assert name == for_page(state.tokenizer.token(int(p.argmax())))
-        assert length == pytest.approx(float(p.max()), abs=1e-5)
+        wait_bar(page, time, for_page(state.tokenizer.token(int(p.argmax()))), float(p.max()))
         loss = -float(p[whole[0].index].log())
         expect(page.locator(f"#switch-same-{time}")).to_contain_text(f"surprise {loss:.2f}")
 
@@ -104,13 +106,14 @@ def test_three_heads_off_by_mouse_and_keyboard_and_all_on_again(page: Page, serv
     page.locator("#switch-same-after .t").nth(2).click()
     expect(page.locator("#told")).to_contain_text("Token 3")
     expect(page.locator("#switch-same-after")).to_contain_text("Token 3")
-    page.locator("#switch-same-before .t").nth(4).click()
-    expect(page.locator("#switch-same-after")).to_contain_text("Token 5")
+    page.locator("#switch-same-before .t").nth(5).click()
+    expect(page.locator("#switch-same-after")).to_contain_text("Token 6")
     assert off(page) == ["1.2", "2.1", "2.2"]
 
     press(page, "Unmute all")
     expect(said).to_have_text(INVITATION)
     assert off(page) == []
+    wait_bar(page, "after", *page.evaluate(TOP, "#switch-next-before"))
     assert shown(page) == untouched
 
 
@@ -123,16 +126,16 @@ def test_of_quick_presses_each_counts_and_another_model_starts_with_all_heads_on
     page.wait_for_selector("#switch-next-after .main-svg")
     n_heads = state.config.n_heads
     page.evaluate(
-        """indices => indices.forEach(i => document.querySelector(`.mg-switches [data-index="${i}"]`).click())""",
+        "indices => indices.forEach(i => document.querySelector(`.mg-switches [data-index='${i}']`).click())",
         [0, n_heads, 0, n_heads, 1, n_heads + 1, 0],
     )
     said = page.locator("#switch-verdict")
     expect(said).to_contain_text("Muted 1.1, 1.2 and 2.2.", timeout=LONG)
     assert off(page) == ["1.1", "1.2", "2.2"]
     # The same model, another prompt: the heads stay off. Trained anew it is another model: all are on.
-    page.fill("#prompt textarea, #prompt input", "the young dog ran")
+    page.fill("#prompt textarea, #prompt input", "king saw dog old")
     page.click("#generate")
-    expect(page.locator("#switch-writes-after .t.in")).to_have_text(["the", "young", "dog", "ran"])
+    expect(page.locator("#switch-writes-after .t.in")).to_have_text(["king", "saw", "dog", "old"])
     expect(said).to_contain_text("Muted 1.1, 1.2 and 2.2.")
     page.click("#train")
     expect(said).to_have_text(INVITATION, timeout=LONG)
