@@ -15,6 +15,7 @@ from minigpt.film import WHOLE
 from minigpt.heads import ROLES, in_words
 from minigpt.hooks import head_scores, patterns_and_logits
 from minigpt.training import TrainingState, advance, begin
+from minigpt.ui.head_words import name_of
 
 pytestmark = pytest.mark.browser
 TEXT = "the dog saw the cat . the cat saw the old dog . the old dog ran home .\n" * 12
@@ -93,10 +94,11 @@ def test_scrubbing_moves_heads_bars_and_cursor_to_what_the_model_was(page: Page,
     lines = plot(
         page, "#births", "g._fullData.filter(t => t.name.includes(' ')).map(t => [t.name, [...t.x], [...t.y]])"
     )
-    lines = [line for line in lines if line[0].partition(" ")[2] in ROLES]
+    role_of = {name_of(role, "word"): role for role in ROLES}
+    lines = [line for line in lines if line[0].partition(" ")[2] in role_of]
     ends = advance(state, 40)
     jobs = {
-        f"{i + 1}.{j + 1} {(said.roles + said.partly)[0]}"
+        f"{i + 1}.{j + 1} {name_of((said.roles + said.partly)[0], 'word')}"
         for i, row in enumerate(head_scores(ends.model, scoring_ids(ends)[0]))
         for j, said in enumerate(map(in_words, row))
         if said.roles + said.partly
@@ -106,10 +108,10 @@ def test_scrubbing_moves_heads_bars_and_cursor_to_what_the_model_was(page: Page,
         at = advance(state, step)
         scores = head_scores(at.model, scoring_ids(at)[0])
         for name, x, y in lines:
-            which, _, role = name.partition(" ")
+            which, _, job = name.partition(" ")
             i, j = (int(number) - 1 for number in which.split("."))
             assert x == film
-            assert y[film.index(step)] == pytest.approx(getattr(scores[i][j], role), abs=1e-4)
+            assert y[film.index(step)] == pytest.approx(getattr(scores[i][j], role_of[job]), abs=1e-4)
 
     # At the right end is the newest, and no film any more.
     page.keyboard.press("End")

@@ -15,6 +15,7 @@ from minigpt.ui.explorer import FILM, Selection
 from minigpt.ui.exploring import N_EXPLORE, Exploring
 from minigpt.ui.fragment import Fragment, Node, h
 from minigpt.ui.handlers import LIVE, Page, Update
+from minigpt.ui.head_words import name_of
 from minigpt.ui.view import PlotlyView
 from minigpt.ui.wires import LAST, Parts, Wires
 
@@ -41,7 +42,7 @@ class Filming:
             parts["film_note"] = Fragment(elem_id="film-note")
         with gr.Column(elem_classes="mg-wide"):
             Fragment(words.subtitle("Birth of heads", BIRTHS))
-            parts["births"] = PlotlyView(births({}, 1), label="Birth of heads", elem_id="births")
+            parts["births"] = PlotlyView(births({}, 1, ""), label="Birth of heads", elem_id="births")
         return parts
 
     def wire(self, wires: Wires, explored: tuple[str, ...], sampling: tuple[str, ...]) -> None:
@@ -56,7 +57,7 @@ class Filming:
         run, session = news.partition(" ")[0], request.session_hash or ""
         progress = door.shown(self._runs.progress, run)[0] if run else None
         if progress is None:
-            gone: list[Update] = [NOTHING, gr.update(value=0, interactive=False), [], births({}, 1)]
+            gone: list[Update] = [NOTHING, gr.update(value=0, interactive=False), [], births({}, 1, "")]
             return [*gone, *[gr.skip()] * N_EXPLORE]
         film = self._runs.film(run)
         at = self._page.looks_at.get(session, LIVE)
@@ -65,7 +66,7 @@ class Filming:
             title(film, chosen),
             gr.update(maximum=last, interactive=bool(film), value=max(film, default=0) if chosen is None else chosen),
             note(film, progress, self._exploring.explorer.names(run, film)),
-            births(film, last),
+            births(film, last, progress.settings.tokenizer),
         ]
         heads: list[Update] = [gr.skip()] * N_EXPLORE
         if progress.status in ACTIVE or self._runs.flying(run):
@@ -122,10 +123,10 @@ def note(film: dict[int, Frame], progress: Progress, names: tuple[str, ...]) -> 
     return [h("p", kept, h("code", of), cls="mg-film", title=kept + of, data_steps=steps)]
 
 
-def births(film: dict[int, Frame], last_step: int) -> Any:
-    """The figure of the birth of heads; the jobs that count are those of the newest moment."""
-    frames, names = list(film.values()), list(ROLES)
-    columns = [MEASURES.index(name) for name in names]
+def births(film: dict[int, Frame], last_step: int, kind: str) -> Any:
+    """The figure of the birth of heads; the jobs that count are those of the newest moment. kind: of the tokenizer."""
+    frames, roles = list(film.values()), list(ROLES)
+    names, columns = [name_of(role, kind) for role in roles], [MEASURES.index(role) for role in roles]
     if not frames:
         return figures.births([], np.empty((0, 0, 0, len(names))), np.zeros(len(names)), names, [], last_step)
     newest = frames[-1].scores() or ()
@@ -133,6 +134,6 @@ def births(film: dict[int, Frame], last_step: int) -> Any:
     for layer, row in enumerate(newest):
         for head, scored in enumerate(row):
             said = in_words(scored)
-            grown += [(layer, head, names.index(name)) for name in (*said.roles, *said.partly)[:1]]
+            grown += [(layer, head, roles.index(role)) for role in (*said.roles, *said.partly)[:1]]
     shares = np.stack([frame.measures[..., columns] for frame in frames])
     return figures.births(list(film), shares, frames[-1].chance[columns], names, grown, last_step)

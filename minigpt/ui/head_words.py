@@ -15,9 +15,9 @@ NO_MASK = "A head that may look ahead has none of the roles that are looked for 
 TOO_SMALL = "To score heads takes at least 3 different tokens and a context of 5."
 
 
-def name_of(role: str, tokenizer: Tokenizer) -> str:
-    """A role of `minigpt.heads.ROLES` in one or two words."""
-    return _ROLE_NAMES.get(role) or ("same word" if tokenizer.kind == "word" else "same token")
+def name_of(role: str, kind: str) -> str:
+    """A role of `minigpt.heads.ROLES` in one or two words; kind: of the tokenizer."""
+    return _ROLE_NAMES.get(role) or ("same word" if kind == "word" else "same token")
 
 
 def role(scored: HeadScores, tokenizer: Tokenizer) -> str:
@@ -25,7 +25,7 @@ def role(scored: HeadScores, tokenizer: Tokenizer) -> str:
     if scored.entropy >= EVEN:
         return "even"
     roles = in_words(scored).roles
-    return name_of(roles[0], tokenizer) if roles else "unclear"
+    return name_of(roles[0], tokenizer.kind) if roles else "unclear"
 
 
 def roles(diagnosis: Diagnosis, tokenizer: Tokenizer) -> list[list[str]]:
@@ -95,7 +95,7 @@ def _said(exploration: Exploration, diagnosis: Diagnosis | None, chosen: Selecti
         text = f" Its attention is {scored.entropy:.0%} as even as it could be, so it does not choose."
         return [h("b", "Spread evenly."), text], scored_on(diagnosis)
     tokenizer = exploration.state.tokenizer
-    names = " and ".join(name_of(name, tokenizer) for name in found.roles)
+    names = " and ".join(name_of(name, tokenizer.kind) for name in found.roles)
     title = f"{names[:1].upper()}{names[1:]}." if names else "No clear role."
     text = f" {_shares(scored, found.roles or found.partly)}."
     if not found.roles:

@@ -113,7 +113,13 @@ class HeadsTab:
 
     def _table(self, exploration: Exploration, diagnosis: Diagnosis | None, selection: Selection) -> Node:
         tokenizer = exploration.state.tokenizer
-        names = ["Head", "Role", *(head_words.name_of(role, tokenizer) for role in ROLES), "entropy", "Loss without it"]
+        names = [
+            "Head",
+            "Role",
+            *(head_words.name_of(role, tokenizer.kind) for role in ROLES),
+            "entropy",
+            "Loss without it",
+        ]
         headings = [h("th", h("button", name[:1].upper() + name[1:], type="button"), scope="col") for name in names]
         n_layers, n_heads = exploration.view.pattern.shape[:2]
         rows = []
@@ -136,7 +142,9 @@ class HeadsTab:
     def _scores(self, scored: HeadScores, tokenizer: Any) -> list[Node]:
         role = head_words.role(scored, tokenizer)
         # Sorted by what a role's share is, so that clear ones come first.
-        share = max((getattr(scored, name) for name in ROLES if head_words.name_of(name, tokenizer) == role), default=0)
+        share = max(
+            (getattr(scored, name) for name in ROLES if head_words.name_of(name, tokenizer.kind) == role), default=0
+        )
         cells = [h("td", role, data_value=f"{share:.6f}", **({"cls": "quiet"} if role in ("even", "unclear") else {}))]
         for name in ROLES:
             cells.append(_share(getattr(scored, name), getattr(scored.chance, name)))
