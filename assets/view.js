@@ -148,6 +148,8 @@
       this.name(plot, layout.meta || {});
       window.Plotly.react(plot, figure.data, layout, CONFIG);
       reveal(plot, layout);
+      // What can be scrolled, the keys must reach.
+      if (!this.keys && plot.scrollWidth > plot.clientWidth) plot.setAttribute("tabindex", "0");
       if (this.drawn !== plot) this.listen(plot);
     }
 
@@ -199,8 +201,10 @@
       const { element, props, width } = this;
       if (!props.value || !window.Plotly) return;
       const figure = parse(props.value, false);
+      tell(figure);
       fit(figure.layout, width);
-      fitLabels(figure.layout);
+      fitLabels(figure.layout, ranges(figure.layout));
+      fitNames(figure);
       figure.layout.paper_bgcolor = window.miniGPTPaper;
       const size = { width: figure.layout.width, height: figure.layout.height, scale: format === "png" ? 2 : 1 };
       const filename = fileName(element.querySelector(".mg-plot").getAttribute("aria-label"));

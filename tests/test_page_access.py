@@ -141,7 +141,7 @@ def test_the_keyboard_alone_opens_another_head_and_walks_along_the_text(still: P
         expect(title).to_contain_text(f"Layer {layer} head {head or ''}")
     expect(still.locator("#heads-grid .mg-plot")).to_be_focused()
     expect(still.locator("#heads-grid .mg-plot")).to_have_attribute("aria-label", "Attention of all heads: 2 layers of "
-        "2 heads, 23 tokens, layer 2 head 2 selected")  # fmt: skip
+        "2 heads, 23 tokens, layer 2 head 2 selected. Arrow keys choose another.")  # fmt: skip
     still.focus("#colour input >> nth=0")
     still.keyboard.press("ArrowRight")
     expect(still.locator("#continuation .surprise")).to_have_count(1)
@@ -195,7 +195,9 @@ def test_nothing_sticks_out_at_any_width_in_any_language(still: Page, server: Se
     script = """() => [document.scrollingElement.scrollWidth - innerWidth, ...[...document.querySelectorAll(
         '#reading > *, #scrub > *, .mg-panel button:not(.mg-picks *, .t), .mg-panel label')].filter((e) => {
             const box = e.getBoundingClientRect(), panel = e.closest('.mg-panel').getBoundingClientRect();
-            return box.width && getComputedStyle(e).visibility !== 'hidden' && !e.closest('.hide, .visually-hidden') &&
+            return box.width && getComputedStyle(e).visibility !== 'hidden'
+                && !e.closest('.hide, .visually-hidden, .mg-scroll, .mg-switches')
+                &&
                 (box.right > panel.right + 1 || box.left < panel.left - 1) }).map((e) => e.outerHTML.slice(0, 90))]"""
     wrong = {}
     for code in ("en", "de", "fr"):

@@ -38,6 +38,8 @@ def test_what_a_head_does_is_said_below_it_and_in_the_table(page: Page, server: 
     page.on("request", lambda request: asked.append(request.url) if "queue/join" in request.url else None)
     train(page, TEXT, steps=30, layers=2, heads=2, width=32, context=32)
     wait_status(page, "Finished")
+    # Not a moment of the film any more.
+    expect(page.locator("#p-explore .mg-h")).to_contain_text("model at step", timeout=LONG)
     page.wait_for_selector("#head .main-svg", timeout=LONG)
     state = server.runs.state(run_of(page))
     diagnosis, whole = diagnose(state), loss_without(state)
@@ -101,6 +103,8 @@ def test_what_a_head_does_is_said_below_it_and_in_the_table(page: Page, server: 
 def test_every_head_on_one_token_and_a_click_opens_the_head(page: Page, server: Served) -> None:
     train(page, TEXT, steps=5, layers=2, heads=2, width=32, context=32)
     wait_status(page, "Finished")
+    # Not a moment of the film any more.
+    expect(page.locator("#p-explore .mg-h")).to_contain_text("model at step", timeout=LONG)
     page.wait_for_selector("#head .main-svg", timeout=LONG)
     page.fill("#prompt textarea, #prompt input", "the old king saw the young dog")
     page.click("#generate")
@@ -126,6 +130,8 @@ def test_twelve_by_twelve_heads_open_at_once_and_stay_light(page: Page) -> None:
     page.click("#tokenizer label:has-text('letters')")
     train(page, TEXT, steps=1, layers=12, heads=12, width=48, context=64)
     wait_status(page, "Finished")
+    # Not a moment of the film any more.
+    expect(page.locator("#p-explore .mg-h")).to_contain_text("model at step", timeout=LONG)
     page.wait_for_selector("#head .main-svg", timeout=LONG)
     page.click("#sampling > button")
     set_number(page, "length", 1)

@@ -102,12 +102,13 @@ def test_every_layers_answer_and_the_map_before_and_after(page: Page, server: Se
 
 
 def test_on_a_phone_the_chosen_token_is_in_sight_and_the_rows_keep_their_names(page: Page) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.fill("#text textarea", TEXT)
     train(page, TEXT, steps=2)
     wait_status(page, "Finished")
     page.wait_for_selector("#head .main-svg", timeout=LONG)
-    opened(page, "Layer by layer", "#lens")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_role("button", name="More tabs").click()  # What has no room in the row is in a menu.
+    page.locator(".overflow-dropdown").get_by_text("Layer by layer").click()
+    page.wait_for_selector("#lens .main-svg", timeout=LONG)
     page.locator("#continuation button.t").last.click()
     last = page.locator("#continuation button.t").count() - 2
     page.wait_for_function(f"x => {PLOT.format('#lens')}.layout.shapes[0].x0 === x", arg=last - 0.5)

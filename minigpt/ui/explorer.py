@@ -225,7 +225,7 @@ class Explorer:
         self._known: OrderedDict[tuple[object, ...], object] = OrderedDict()
         self._lock = threading.Lock()
         # For what no step changes: its tokenizer and the shape of its model.
-        self._any_state = lru_cache(maxsize=8)(runs.state)
+        self._any_state = lru_cache(maxsize=8)(lambda run: self.runs.state(run))
 
     def explore(self, run_id: str, prompt: str, sampling: SamplingConfig) -> Exploration:
         """Continue a prompt, and look at every head over prompt and continuation. ValueError where that cannot be."""
