@@ -93,7 +93,7 @@ def wire(exploring: Exploring, wires: Wires) -> None:
     offered.then(exploring.ask, wires.named(("run", *asked)), wires.named(EXPLORE_NAMES), **at_work, **QUIET)
     shown = ("prompt", *EXPLORE_NAMES)
     wires.on("select lesson_notes", exploring.show_promise, ("run", *SAMPLING_NAMES), shown, **at_work)
-    # Of quick clicks the last one counts.
+    # Each click is answered, so that the last one counts: of clicks that wait Gradio may send the wrong one.
     picks = {
         "grid": exploring.pick_head,
         "head": exploring.pick_query,
@@ -101,7 +101,7 @@ def wire(exploring: Exploring, wires: Wires) -> None:
         "guess": exploring.pick_guess,
     }
     for name, handler in picks.items():
-        wires.on(f"select {name}", handler, "selection", SHOWN_NAMES, **LAST)
+        wires.on(f"select {name}", handler, "selection", SHOWN_NAMES, **EACH)
     wires.on("click back", exploring.back, "selection", SHOWN_NAMES)
     wires.on("click forward", exploring.forward, "selection", SHOWN_NAMES)
     wires.on("input guess_first", exploring.guess_first, "guess_first selection", SHOWN_NAMES, **LAST)

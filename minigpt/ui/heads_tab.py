@@ -60,7 +60,7 @@ class HeadsTab:
 
     def wire(self, wires: Wires) -> None:
         """A press on the name of a head opens it; costs that are missing are measured a few at a time."""
-        wires.on("select heads_table", self.pick, "selection", SHOWN_NAMES, **LAST)
+        wires.on("select heads_table", self.pick, "selection", SHOWN_NAMES, **EACH)
         measure = {"concurrency_limit": 2, **LAST}
         asked = wires.on("click heads_measure", self.ask, "selection", "heads_asked")
         begun = wires.named("selection heads_asked"), wires.named("heads_measured")

@@ -14,7 +14,7 @@ from minigpt.ui.explorer import SHOWS, Exploration, Selection
 from minigpt.ui.exploring import Exploring
 from minigpt.ui.fragment import Fragment, Node, h
 from minigpt.ui.view import PlotlyView
-from minigpt.ui.wires import LAST, Parts, Wires
+from minigpt.ui.wires import EACH, LAST, Parts, Wires
 
 HOW = "Read downwards: a token goes in at the top, each layer shows what it would answer, and the last is the answer."
 KEY = h(
@@ -73,7 +73,7 @@ class LensTab:
 
     def wire(self, wires: Wires) -> None:
         """A click chooses the token that the cell answers with."""
-        wires.on("select lens", self._exploring.pick_column, "selection", SHOWN_NAMES, **LAST)
+        wires.on("select lens", self._exploring.pick_column, "selection", SHOWN_NAMES, **EACH)
         wires.on("input lens_shows", self._choose, "lens_shows selection", "selection", **LAST)
 
     def _choose(self, shows: str, selection: Selection) -> Selection:

@@ -13,7 +13,7 @@ from minigpt.ui.exploring import Exploring
 from minigpt.ui.fragment import Fragment, h
 from minigpt.ui.handlers import Update
 from minigpt.ui.view import PlotlyView, place
-from minigpt.ui.wires import LAST, Parts, Wires
+from minigpt.ui.wires import EACH, Parts, Wires
 
 HOW = "Each row is a head. Click one to open it."
 NOTHING = "The first token has nothing before it, so no head made it. Choose another token above."
@@ -49,7 +49,7 @@ class RowsTab:
 
     def wire(self, wires: Wires) -> None:
         """A click on a row opens its head."""
-        wires.on("select rows_map", self.pick, "selection", SHOWN_NAMES, **LAST)
+        wires.on("select rows_map", self.pick, "selection", SHOWN_NAMES, **EACH)
 
     def pick(self, selection: Selection, event: gr.SelectData) -> list[Update]:
         """Open the head whose row was clicked."""

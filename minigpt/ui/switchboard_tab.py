@@ -170,7 +170,7 @@ class SwitchboardTab:
         wires.on("change switch_for", self.draw, known, "switch_board", **in_turn)
         wires.on("change switch_for switch_off", self.fill, known, FILLED, **LAST, concurrency_limit=4)
         picks = "select switch_same_before switch_same_after"
-        wires.on(picks, self._exploring.pick_token, "selection", SHOWN_NAMES, **LAST)
+        wires.on(picks, self._exploring.pick_token, "selection", SHOWN_NAMES, **EACH)
 
     def show(self, exploration: Exploration, selection: Selection) -> list[Any]:
         """What is explored; that it changed fills the rest, as a press of a switch does."""

@@ -92,7 +92,7 @@ class TwinsTab:
         wires.on("change twins_follow", self.follow, "twins_follow selection", (*MOVING, "twins_done"), **follow)
         opened = wires.on("select twins_table", self.open, "selection", "twins_without")
         opened.then(self.fill, wires.named(asked), wires.named(FILLED), **QUIET)
-        wires.on("select twins_grid", self._exploring.pick_head, "selection", SHOWN_NAMES, **LAST)
+        wires.on("select twins_grid", self._exploring.pick_head, "selection", SHOWN_NAMES, **EACH)
 
     def train(self, selection: Selection, without: str) -> list[Update]:
         """Start the twin, and follow it."""
