@@ -83,7 +83,7 @@
     const known = new Map(); // a large head has many thousand cells
     const look = (words) => known.get(words) ?? known.set(words, say(words)).get(words);
     const around = (text) => (typeof text !== "string" ? text
-      : text.replace(/“\u2068.*?\u2069”|%\{.*?\}|<.*?>|(\p{L}[\p{L} ]*\p{L})/gsu, (all, words) => (words ? look(words) : all)));
+      : text.replace(/“\u2068.*?\u2069”|%\{.*?\}|&\w+;|<.*?>|(\p{L}[\p{L} ]*\p{L})/gsu, (all, words) => (words ? look(words) : all)));
     const each = (told) => (Array.isArray(told) ? told.map(each) : around(told));
     for (const trace of data) {
       if (trace.hovertemplate) trace.hovertemplate = around(trace.hovertemplate);

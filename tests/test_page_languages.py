@@ -58,10 +58,11 @@ def test_nothing_on_the_page_lacks_a_translation(browser: Browser, server: Serve
     page.fill("#prompt textarea, #prompt input", "bcd?!|b")
     page.click("#generate")
     expect(page.locator("#explore-message .warn")).not_to_have_count(0)
-    tabs = page.locator("#deeper-tabs button[role=tab]:visible")
-    for index in range(tabs.count()):
-        tabs.nth(index).click()
-        page.wait_for_timeout(1000)  # Each tab fills itself in its own way.
+    lacking |= missing(page)
+    for name in ("heads", "rows", "switch", "twins", "lens", "map", "take"):
+        page.click(f"#deeper-tabs button[role=tab][aria-controls=tab-{name}]:visible")
+        SHOWN[name](page)
+    look_back_and_guess(page)
     page.click(".mg-offer")
     page.wait_for_selector(".mg-guide")
     lacking |= missing(page)
