@@ -15,6 +15,17 @@ pytestmark = pytest.mark.browser
 # Gradio's own, for which it has its own translations; nobody sees or hears the name of a hidden field.
 NOT_OURS = {"Textbox", "Laden...", "Chargement..."}
 
+# What each tab of panel 4 holds once it is filled.
+FILLED = {
+    "heads": "#heads-table td",
+    "rows": "#rows-map .main-svg",
+    "switch": "#switch-same-after .t",
+    "twins": "#twins-note p",
+    "lens": "#lens .main-svg",
+    "map": "#map-now .main-svg",
+    "take": "#take-code pre",
+}
+
 
 @pytest.fixture(scope="module")
 def run(server: Served) -> str:
@@ -35,6 +46,17 @@ def german(browser: Browser, server: Served) -> Iterator[Page]:
 
 def missing(page: Page) -> set[str]:
     return set(page.evaluate("() => [...miniGPTWords.missing]")) - NOT_OURS
+
+
+def look_back_and_guess(page: Page, code: str) -> None:
+    """An earlier moment of the film, then a guess at the newest."""
+    page.focus("#film input[type=range]")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#p-explore h2")).to_contain_text("Film, " if code == "de" else "film, ")
+    page.click("#generate")
+    page.check("#guess-first input")
+    page.click("#guess .asks button >> nth=0")
+    page.wait_for_selector("#guess .mg-score")
 
 
 @pytest.mark.parametrize("code", ["de", "fr"])
@@ -58,11 +80,18 @@ def test_nothing_on_the_page_lacks_a_translation(browser: Browser, server: Serve
     page.fill("#prompt textarea, #prompt input", "bcd?!|b")
     page.click("#generate")
     expect(page.locator("#explore-message .warn")).not_to_have_count(0)
-    lacking |= missing(page)
-    for name in ("heads", "rows", "switch", "twins", "lens", "map", "take"):
+    for name, filled in FILLED.items():
         page.click(f"#deeper-tabs button[role=tab][aria-controls=tab-{name}]:visible")
-        SHOWN[name](page)
-    look_back_and_guess(page)
+        page.wait_for_selector(filled, timeout=LONG)
+        if name == "switch":
+            page.click(".mg-switches button >> nth=1")
+            page.wait_for_selector("#switch-writes-after .t.new, #switch-same-after .t", timeout=LONG)
+        if name == "twins":
+            if page.locator("#twins-train").is_enabled():  # The other language may have trained it.
+                page.click("#twins-train")
+            page.wait_for_selector("#twins-verdict p", timeout=LONG)
+            page.wait_for_selector("#twins-written .t", timeout=LONG)
+    look_back_and_guess(page, code)
     page.click(".mg-offer")
     page.wait_for_selector(".mg-guide")
     lacking |= missing(page)
