@@ -66,6 +66,7 @@ def test_nothing_on_the_page_lacks_a_translation(browser: Browser, server: Serve
     expect(page.locator("html")).to_have_attribute("lang", code)
     page.click("#lesson input")
     page.locator("[role=option]").last.click()  # The reader's own text.
+    expect(page.locator("#text textarea")).to_have_value("")  # Else the empty text would come after the one below.
     page.fill("#text textarea", "zu kurz")
     expect(page.locator("#text-message .err")).to_have_count(1)
     lacking = missing(page)
