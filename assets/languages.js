@@ -70,7 +70,7 @@
 
   function retellAttribute(element, name) {
     const value = element.getAttribute(name);
-    if (value === null || element.matches("code, .mg-sample, .mg-picks button, [translate=no]")) return;
+    if (value === null || element.matches("code, .mg-sample, .mg-picks button, #film-of *, [translate=no]")) return;
     const kept = (element.mgAttributes ??= {});
     if (kept[name]?.shown !== value) kept[name] = { english: value };
     kept[name].shown = translate(kept[name].english);

@@ -75,17 +75,26 @@
     return ["minigpt", ...words].join("-").slice(0, 80);
   }
 
-  // The words of a figure in the reader's language. Tokens are none: they are set in mono, and a space in one has a shape.
+  // The words of a figure in the reader's language. Tokens are none: they are set in mono, or stand in “\u2068 \u2069”, and
+  // a space in one has a shape. Where they are among words, as in hover texts, each row of words is looked up by itself.
   function tell({ data, layout }) {
-    const say = window.miniGPTWords?.translate;
-    if (!say) return;
-    const begin = (template) => template.replace(/^[\p{L} ]+/u, (words) => say(words));
-    for (const trace of data) if (trace.hovertemplate) trace.hovertemplate = begin(trace.hovertemplate);
+    const { translate: say, language } = window.miniGPTWords || {};
+    if (!say || language === "en") return;
+    const known = new Map(); // a large head has many thousand cells
+    const look = (words) => known.get(words) ?? known.set(words, say(words)).get(words);
+    const around = (text) => (typeof text !== "string" ? text
+      : text.replace(/“\u2068.*?\u2069”|%\{.*?\}|&\w+;|<.*?>|(\p{L}[\p{L} ]*\p{L})/gsu, (all, words) => (words ? look(words) : all)));
+    const each = (told) => (Array.isArray(told) ? told.map(each) : around(told));
+    for (const trace of data) {
+      if (trace.hovertemplate) trace.hovertemplate = around(trace.hovertemplate);
+      if (trace.customdata) trace.customdata = each(trace.customdata);
+      if (trace.type === "bar") trace.text = each(trace.text); // numbers, and notes beside them
+    }
     for (const note of layout.annotations || []) if (!/Mono/.test(note.font?.family)) note.text = say(note.text);
     for (const axis of [layout.xaxis, layout.yaxis]) {
       if (axis?.ticktext) axis.ticktext = axis.ticktext.map((label) => (/ /.test(label) ? say(label) : label));
       if (axis?.title?.text) axis.title.text = say(axis.title.text);
-      if (axis?.unifiedhovertitle) axis.unifiedhovertitle.text = begin(axis.unifiedhovertitle.text);
+      if (axis?.unifiedhovertitle) axis.unifiedhovertitle.text = around(axis.unifiedhovertitle.text);
     }
   }
 

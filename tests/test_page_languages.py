@@ -15,6 +15,17 @@ pytestmark = pytest.mark.browser
 # Gradio's own, for which it has its own translations; nobody sees or hears the name of a hidden field.
 NOT_OURS = {"Textbox", "Laden...", "Chargement..."}
 
+# What each tab of panel 4 holds once it is filled.
+FILLED = {
+    "heads": "#heads-table td",
+    "rows": "#rows-map .main-svg",
+    "switch": "#switch-same-after .t",
+    "twins": "#twins-note p",
+    "lens": "#lens .main-svg",
+    "map": "#map-now .main-svg",
+    "take": "#take-code pre",
+}
+
 
 @pytest.fixture(scope="module")
 def run(server: Served) -> str:
@@ -37,6 +48,17 @@ def missing(page: Page) -> set[str]:
     return set(page.evaluate("() => [...miniGPTWords.missing]")) - NOT_OURS
 
 
+def look_back_and_guess(page: Page, code: str) -> None:
+    """An earlier moment of the film, then a guess at the newest."""
+    page.focus("#film input[type=range]")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#p-explore h2")).to_contain_text("Film, " if code == "de" else "film, ")
+    page.click("#generate")
+    page.check("#guess-first input")
+    page.click("#guess .asks button >> nth=0")
+    page.wait_for_selector("#guess .mg-score")
+
+
 @pytest.mark.parametrize("code", ["de", "fr"])
 def test_nothing_on_the_page_lacks_a_translation(browser: Browser, server: Served, run: str, code: str) -> None:
     page = browser.new_context(viewport={"width": 1440, "height": 900}, locale=code).new_page()
@@ -44,6 +66,7 @@ def test_nothing_on_the_page_lacks_a_translation(browser: Browser, server: Serve
     expect(page.locator("html")).to_have_attribute("lang", code)
     page.click("#lesson input")
     page.locator("[role=option]").last.click()  # The reader's own text.
+    expect(page.locator("#text textarea")).to_have_value("")  # Else the empty text would come after the one below.
     page.fill("#text textarea", "zu kurz")
     expect(page.locator("#text-message .err")).to_have_count(1)
     lacking = missing(page)
@@ -58,10 +81,18 @@ def test_nothing_on_the_page_lacks_a_translation(browser: Browser, server: Serve
     page.fill("#prompt textarea, #prompt input", "bcd?!|b")
     page.click("#generate")
     expect(page.locator("#explore-message .warn")).not_to_have_count(0)
-    tabs = page.locator("#deeper-tabs button[role=tab]:visible")
-    for index in range(tabs.count()):
-        tabs.nth(index).click()
-        page.wait_for_timeout(1000)  # Each tab fills itself in its own way.
+    for name, filled in FILLED.items():
+        page.click(f"#deeper-tabs button[role=tab][aria-controls=tab-{name}]:visible")
+        page.wait_for_selector(filled, timeout=LONG)
+        if name == "switch":
+            page.click(".mg-switches button >> nth=1")
+            page.wait_for_selector("#switch-writes-after .t.new, #switch-same-after .t", timeout=LONG)
+        if name == "twins":
+            if page.locator("#twins-train").is_enabled():  # The other language may have trained it.
+                page.click("#twins-train")
+            page.wait_for_selector("#twins-verdict p", timeout=LONG)
+            page.wait_for_selector("#twins-written .t", timeout=LONG)
+    look_back_and_guess(page, code)
     page.click(".mg-offer")
     page.wait_for_selector(".mg-guide")
     lacking |= missing(page)

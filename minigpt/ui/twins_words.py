@@ -117,7 +117,7 @@ PREFIX = (
     "From a prefix: the loss of the next token when the model reads a beginning that it was not trained on, and "
     "nothing after it."
 )
-COLUMNS = ("Validation", "Train", "From a prefix", "Step")
+COLUMNS = ("Validation", "Training", "From a prefix", "Step")
 
 
 def _numbers(found: Losses) -> list[Node]:
