@@ -18,7 +18,7 @@ from minigpt.ui.fragment import Fragment
 from minigpt.ui.handlers import HEARTBEAT_LOOKS, LOOK_SECONDS, Update
 from minigpt.ui.twins import Losses, Twins, change
 from minigpt.ui.view import PlotlyView
-from minigpt.ui.wires import LAST, QUIET, Parts, Wires
+from minigpt.ui.wires import EACH, LAST, QUIET, Parts, Wires
 
 # What the handlers fill, in this order.
 MOVING = ("twins_train", "twins_stop", "twins_status", "twins_body", "twins_curves")
