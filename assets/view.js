@@ -107,14 +107,14 @@
 
   class View {
     constructor(element, props, select) {
-      Object.assign(this, { element, props, select, width: 0, queued: false, drawn: false, keys: null, ahead: null, asked: null });
+      Object.assign(this, { element, props, select, width: 0, queued: false, drawn: false, keys: null, ahead: null });
       this.sizes = new ResizeObserver(() => {
         if (!element.isConnected) this.forget();
         else if (element.clientWidth !== this.width) this.redraw();
       });
       this.sizes.observe(element);
       element.addEventListener("keydown", (event) => this.step(event));
-      element.addEventListener("focusout", () => (this.ahead = this.asked = null));
+      element.addEventListener("focusout", () => (this.ahead = null));
       element.querySelector(".mg-save").addEventListener("click", (event) => {
         const button = event.target.closest("button");
         if (button) this.save(button.dataset.format);
@@ -169,10 +169,7 @@
       if (keys) plot.setAttribute("tabindex", "0");
       else plot.removeAttribute("tabindex");
       this.keys = keys;
-      if (`${keys?.at}` !== `${this.asked}`) return;
-      this.asked = null;
-      if (`${keys.at}` === `${this.ahead}`) this.ahead = null;
-      else if (this.ahead) this.ask();
+      if (`${keys?.at}` === `${this.ahead}`) this.ahead = null;
     }
 
     // Arrow keys: one place further, and no further than the last. ahead: where the keys are while answers are under way.
@@ -184,19 +181,13 @@
       const index = from.map((at, i) => Math.max(0, Math.min(this.keys.size[i] - 1, at + by[i])));
       if (`${index}` === `${from}`) return;
       this.ahead = index;
-      if (!this.asked) this.ask();
-    }
-
-    // One question at a time: of several that wait, Gradio sends the last with what an earlier one asked.
-    ask() {
-      this.asked = this.ahead;
-      this.select({ index: this.asked, value: null });
+      this.select({ index, value: null });
     }
 
     listen(plot) {
       this.drawn = plot;
       plot.on("plotly_click", (event) => {
-        this.ahead = this.asked = null;
+        this.ahead = null;
         if (this.keys) plot.focus({ preventScroll: true });
         this.select(place(event.points[0], plot.layout.meta));
       });
