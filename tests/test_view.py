@@ -237,6 +237,7 @@ def test_arrow_keys_step_from_head_to_head_and_stop_at_the_edge(page):
 def test_a_click_goes_on_with_keys_up_and_down(page):
     update(page, 1)  # row 1 of the large head is chosen
     page.mouse.click(*cell(page, "one", 3, 7))
+    expect(page.locator("#said textarea")).to_have_value("[[7, 3], [7, 3]]")  # Else the key could come before it.
     page.keyboard.press("ArrowDown")
     expect(page.locator("#said textarea")).to_have_value("[[1, 0], [1, 0]]")
     page.keyboard.press("ArrowRight")
