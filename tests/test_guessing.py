@@ -12,6 +12,7 @@ from minigpt.config import SamplingConfig
 from minigpt.copies import Copies, Span
 from minigpt.ui import guessing
 from minigpt.ui.continuation import continuation, novelty, told
+from minigpt.ui.deeper import FILM, GUESSING, closed
 from minigpt.ui.explorer import Exploration, Explorer, Game, Selection
 
 PROMPT = "the old king saw"
@@ -146,3 +147,10 @@ def test_copies_are_those_of_the_continuation_alone() -> None:
     found = Explorer(None).copies(shown)
     assert found.n_tokens == 8
     assert shown.sampling == SamplingConfig()
+
+
+def test_nothing_deeper_is_shown_while_a_guess_is_awaited_or_a_film_is_on(shown: Exploration) -> None:
+    assert closed(shown, Selection(position=4)) == ""
+    assert closed(shown, playing(4)) == GUESSING
+    assert closed(shown, replace(playing(4), game=Game(True, ((4, 1),)))) == ""
+    assert closed(replace(shown, film_step=1), Selection(position=4)) == FILM

@@ -154,6 +154,7 @@ def test_the_next_token_is_guessed_before_it_is_seen(
         expect(page.locator("#guess .asks button[data-index='3']")).to_be_visible()
         expect(page.locator("#told")).to_contain_text(f"Token {position + 1} is covered")
         expect(page.locator("#next-token")).to_be_hidden()
+        expect(page.locator("#deeper-tabs")).to_be_hidden()
         expect(chips.nth(position)).to_have_text(COVER)
         assert chips.all_inner_texts()[position:] == [COVER] * (len(ids) - position)
         leaks = page.evaluate("""() => { const plot = document.querySelector('#head .js-plotly-plot');

@@ -5,11 +5,12 @@ from typing import Any, Protocol
 
 import gradio as gr
 
-from minigpt.ui import door, words
+from minigpt.ui import door, guessing, words
 from minigpt.ui.explorer import Exploration, Explorer, Selection
 from minigpt.ui.fragment import Fragment
 from minigpt.ui.wires import LAST, QUIET, Parts, Wires
 
+GUESSING = "Guess first keeps the answer covered. Guess the token, or switch it off, to look deeper."
 FILM = "The film holds heatmaps and next tokens, not the model. Press Generate to look deeper at the newest."
 
 
@@ -63,7 +64,7 @@ class Deeper:
     def show(self, selection: Selection, open_tab: str) -> list[Any]:
         """What the panel shows of a selection: nothing before one, and in the open tab only."""
         exploration = door.shown(self._explorer.find, selection)[0] if selection.key else None
-        told = words.message(FILM) if exploration and exploration.film_step is not None else []
+        told = words.message(closed(exploration, selection)) if exploration else []
         updates: list[Any] = [gr.update(visible=exploration is not None), told]
         for name, tab in self.tabs.items():
             if exploration is None or name != open_tab or told:
@@ -73,3 +74,10 @@ class Deeper:
             assert len(shown) == len(tab.outputs), name
             updates += shown
         return updates
+
+
+def closed(exploration: Exploration, selection: Selection) -> str:
+    """Why no tab is shown, "" where they are; the style sheet hides them behind what is said here."""
+    if exploration.film_step is not None:
+        return FILM
+    return GUESSING if guessing.asks(exploration, selection) else ""

@@ -7,7 +7,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -22,8 +21,7 @@ from minigpt.generation import GeneratedToken
 from minigpt.hooks import AttentionView, muted, patterns_and_logits
 from minigpt.runs import Runs
 from minigpt.training import TrainingState
-
-Found = TypeVar("Found")
+from minigpt.ui.remembered import Found, Remembered
 
 MAX_KEPT = 64
 MAX_FINDINGS = 4096  # numbers and score tables, small ones
@@ -222,7 +220,7 @@ class Explorer:
     def __init__(self, runs: Runs) -> None:
         self.runs = runs
         self._kept: OrderedDict[str, Exploration] = OrderedDict()
-        self._known: OrderedDict[tuple[object, ...], object] = OrderedDict()
+        self._known = Remembered(MAX_FINDINGS)
         self._lock = threading.Lock()
         # For what no step changes: its tokenizer and the shape of its model.
         self._any_state = lru_cache(maxsize=8)(lambda run: self.runs.state(run))
@@ -328,8 +326,7 @@ class Explorer:
 
     def knows(self, exploration: Exploration, what: object) -> bool:
         """Whether an answer would come at once: "diagnosis", or the heads of a loss."""
-        with self._lock:
-            return self._key(exploration, what) in self._known
+        return self._key(exploration, what) in self._known
 
     def _timed_loss(self, exploration: Exploration, heads: tuple[tuple[int, int], ...]) -> tuple[float, float]:
         def measure() -> tuple[float, float]:
@@ -348,14 +345,4 @@ class Explorer:
         return self._once(exploration, ("copies", ids), lambda: copied(ids, exploration.state.ids.numpy(), at_least))
 
     def _once(self, exploration: Exploration, what: object, find: Callable[[], Found]) -> Found:
-        key = self._key(exploration, what)
-        with self._lock:
-            if key in self._known:
-                self._known.move_to_end(key)
-                return cast(Found, self._known[key])
-        found = find()
-        with self._lock:
-            self._known[key] = found
-            while len(self._known) > MAX_FINDINGS:
-                self._known.popitem(last=False)
-        return found
+        return self._known.once(self._key(exploration, what), find)

@@ -2,9 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -17,8 +15,7 @@ from minigpt.runs import ACTIVE, Progress, Runs, UnknownRun
 from minigpt.training import TrainingState
 from minigpt.twins import prefix_loss
 from minigpt.ui.explorer import Exploration
-
-Found = TypeVar("Found")
+from minigpt.ui.remembered import Remembered
 
 MAX_RUNS = 256  # whose twins are known
 MAX_FOUND = 64
@@ -55,7 +52,7 @@ class Twins:
     def __init__(self, runs: Runs) -> None:
         self.runs = runs
         self._twins: OrderedDict[str, dict[str, str]] = OrderedDict()
-        self._found: OrderedDict[tuple[object, ...], object] = OrderedDict()
+        self._found = Remembered(MAX_FOUND)
         self._lock = threading.Lock()
 
     def of(self, run: str) -> dict[str, Progress]:
@@ -97,7 +94,7 @@ class Twins:
 
     def losses(self, run: str, state: TrainingState, until: int) -> Losses:
         """The losses of a run or twin, as its state has them."""
-        return losses(state, self._once(("prefix", run, state.step), lambda: prefix_loss(state)), until)
+        return losses(state, self._found.once(("prefix", run, state.step), lambda: prefix_loss(state)), until)
 
     def compare(self, exploration: Exploration, twin: TrainingState, without: str) -> Comparison:
         """The twin over the text of the exploration, and its own continuation of the same prompt, chosen likewise."""
@@ -108,19 +105,7 @@ class Twins:
             prompt = torch.tensor(exploration.ids[: len(exploration.prompt)])
             return Comparison(view, tuple(write(twin, prompt, exploration.sampling)))
 
-        return self._once(key, find)
-
-    def _once(self, key: tuple[object, ...], find: Callable[[], Found]) -> Found:
-        with self._lock:
-            if key in self._found:
-                self._found.move_to_end(key)
-                return cast(Found, self._found[key])
-        found = find()
-        with self._lock:
-            self._found[key] = found
-            while len(self._found) > MAX_FOUND:
-                self._found.popitem(last=False)
-        return found
+        return self._found.once(key, find)
 
 
 def change(run: AttentionView, twin: AttentionView, layer: int, head: int) -> Float[np.ndarray, "query key"] | None:
