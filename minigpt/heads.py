@@ -1,6 +1,6 @@
 """What a head does, in numbers: the share of its attention that goes where a pattern says, against chance.
 
-Attention says where a head takes from, not what that does to the output: `minigpt.hooks.cost_of_muting` measures that.
+Attention says where a head takes from, not what that does to the output: see `minigpt.diagnosis.loss_without`.
 Score heads on a `probe`, not on a prompt: in a text, what stands one place before is often also what came first, or
 what came before last time.
 """

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from minigpt.config import GPTConfig
@@ -126,39 +125,3 @@ def _by_layer(heads: Iterable[tuple[int, int]], config: GPTConfig) -> dict[int, 
             )
         by_layer.setdefault(layer, []).append(head)
     return by_layer
-
-
-def cost_of_muting(
-    model: Transformer, windows: Int[Tensor, "window place"], counts: Bool[Tensor, "window query"] | None = None
-) -> Float[np.ndarray, "layer head"]:
-    """How much worse the model predicts without each head: the mean loss more, in nats a token; below 0 is better.
-
-    windows: held-out ids, each window with the token after it, so at most n_ctx + 1 places. counts: which of the tokens
-    to predict count, as `minigpt.data.counted` says; all if None. Takes a forward pass for each head and one more.
-    Raises ValueError where nothing is left to predict.
-
-    One head's cost is not its share of the work: heads that do the same cost nothing one by one.
-    """
-    if windows.shape[0] < 1 or windows.shape[1] < 2:
-        raise ValueError("To see what a head is worth takes at least one window of two tokens.")
-    if counts is not None and not counts.any():
-        raise ValueError("None of the tokens counts, so there is nothing to measure a head by.")
-    costs = np.empty((model.config.n_layers, model.config.n_heads))
-    # While somebody listens no pass uses the fused kernel, which rounds otherwise: a head that writes nothing costs 0.
-    with listening(model, keep=lambda pattern: pattern.new_empty(0)):
-        whole = held_out_loss(model, windows, counts)
-        for layer, head in np.ndindex(*costs.shape):
-            with muted(model, [(layer, head)]):
-                costs[layer, head] = held_out_loss(model, windows, counts) - whole
-    return costs
-
-
-@torch.no_grad()
-def held_out_loss(
-    model: Transformer, windows: Int[Tensor, "window place"], counts: Bool[Tensor, "window query"] | None = None
-) -> float:
-    """Mean loss in nats over the tokens that count, all if None, as the model stands now, with its hooks."""
-    windows = windows.to(model.embed.weight.device)
-    kept = slice(None) if counts is None else counts.flatten().to(windows.device)
-    logits = model(windows[:, :-1]).float().flatten(0, 1)
-    return float(F.cross_entropy(logits, windows[:, 1:].flatten(), reduction="none")[kept].double().mean())

@@ -11,7 +11,7 @@ import torch
 from minigpt.config import GPTConfig, SamplingConfig
 from minigpt.generation import generate_ids
 from minigpt.heads import all_scores, probe
-from minigpt.hooks import attention_patterns, cost_of_muting, head_scores, listening, muted
+from minigpt.hooks import attention_patterns, head_scores, listening, muted
 from minigpt.model import AttentionHead, Transformer
 
 CONFIG = GPTConfig(d_vocab=11, n_ctx=9, d_model=16, n_heads=4, n_layers=3)
@@ -198,58 +198,3 @@ def test_writing_goes_on_without_the_muted_heads(model):
         expected = model(torch.tensor([0, 1, 2, 3, *[index for index, _, _ in written][:2]]))
     for (_, logits, _), row in zip(written, expected[3:].detach(), strict=True):
         np.testing.assert_allclose(logits, row, atol=1e-5)
-
-
-# ---- what muting costs ----
-
-
-def slow_cost(model: Transformer, windows: torch.Tensor, counts: torch.Tensor, head: tuple[int, int]) -> float:
-    """The loss without the head, its output columns zeroed, less the loss with it: token by token."""
-    without = copy.deepcopy(model)
-    with torch.no_grad():
-        AttentionHead(without.blocks[head[0]].attention, head[1]).W_O.zero_()
-        costs = []
-        for window, counted in zip(windows, counts, strict=True):
-            losses = [-torch.log_softmax(m(window[:-1]).double(), dim=-1) for m in (without, model)]
-            costs += [float(losses[0][q, i] - losses[1][q, i]) for q, i in enumerate(window[1:]) if counted[q]]
-    return float(np.mean(costs))
-
-
-@pytest.mark.parametrize("training", [False, True])
-def test_a_head_costs_what_the_loss_rises_without_it(training):
-    model, rng = random_model(bias=True).train(training), torch.Generator().manual_seed(1)
-    windows = torch.randint(0, CONFIG.d_vocab, (5, 10), generator=rng)
-    counts = torch.rand(5, 9, generator=rng) < 0.6
-    costs = cost_of_muting(model, windows, counts)
-    assert costs.shape == (3, 4)
-    assert costs == pytest.approx(
-        np.array([slow_cost(model, windows, counts, head) for head in EVERY]).reshape(3, 4), abs=1e-5
-    )
-    everywhere = torch.ones_like(counts)
-    assert cost_of_muting(model, windows)[1, 2] == pytest.approx(
-        slow_cost(model, windows, everywhere, (1, 2)), abs=1e-5
-    )
-    assert hooks_left(model) == 0
-    assert model.training == training
-
-
-def test_a_head_that_writes_nothing_costs_nothing():
-    model = random_model(bias=True).train()
-    with torch.no_grad():
-        AttentionHead(model.blocks[1].attention, 2).W_O.zero_()
-    for seed in range(4):  # Rounding that differs between two kernels can cancel out in one mean.
-        windows = torch.randint(0, CONFIG.d_vocab, (5, 10), generator=torch.Generator().manual_seed(seed))
-        costs = cost_of_muting(model, windows)
-        assert [(i, j) for i, j in EVERY if costs[i, j] == 0] == [(1, 2)]
-
-
-@pytest.mark.parametrize(
-    ("shape", "words"),
-    [((0, 10), "at least one window"), ((3, 1), "window of two tokens"), ((2, 11), "sees 9 tokens")],
-)
-def test_windows_that_leave_nothing_to_measure_are_refused(model, shape, words):
-    with pytest.raises(ValueError, match=words):
-        cost_of_muting(model, torch.zeros(shape, dtype=torch.int64))
-    with pytest.raises(ValueError, match="None of the tokens counts"):
-        cost_of_muting(model, torch.zeros(2, 10, dtype=torch.int64), torch.zeros(2, 9, dtype=torch.bool))
-    assert hooks_left(model) == 0
