@@ -119,5 +119,7 @@ def paste(page: Page, text: str) -> None:
 
 def train(page: Page, text: str, **fields: float) -> None:
     paste(page, text)
+    # A text of one's own brings settings of its own, which must not come after those below.
+    expect(page.locator("#lesson input")).to_have_value("Your own text")
     settings(page, **fields)
     page.click("#train")

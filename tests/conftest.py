@@ -64,7 +64,7 @@ def browser(browser_path: str) -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server() -> Iterator[Any]:
     """The real page, served with a warm worker and a folder of runs of its own."""
     import served  # Not above: it imports minigpt, and the checker must come first.

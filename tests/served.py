@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from minigpt.corpora import LESSONS
 from minigpt.runs import Runs, local_runs, warm_up
+from minigpt.ui import door
 from minigpt.ui.handlers import Page
 from minigpt.ui.layout import build
 from minigpt.ui.server import launch_options
@@ -18,6 +20,11 @@ class Served:
 
     url: str
     runs: Runs
+
+    def short_run(self, lesson: str) -> str:
+        """A run of six steps of a lesson, on its way."""
+        fields = door.preset_fields(door.SIZE_OF_LESSON, lesson)._replace(steps=6, batch=4)
+        return self.runs.start(LESSONS[lesson].text, door.settings_of(fields, lesson))
 
 
 @contextmanager

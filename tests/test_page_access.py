@@ -8,9 +8,6 @@ from browsing import LONG, open_page
 from playwright.sync_api import Browser, Page, expect
 from served import Served
 
-from minigpt.corpora import LESSONS
-from minigpt.ui import door
-
 pytestmark = pytest.mark.browser
 TABS = "#deeper-tabs button[role=tab]:visible"
 WIDTHS = (1680, 1440, 1280, 1024, 390)
@@ -19,8 +16,7 @@ WIDTHS = (1680, 1440, 1280, 1024, 390)
 @pytest.fixture(scope="module")
 def run(server: Served) -> str:
     """A short run of the first lesson, at rest."""
-    fields = door.preset_fields(door.SIZE_OF_LESSON, "stories")._replace(steps=6, batch=4)
-    return server.runs.start(LESSONS["stories"].text, door.settings_of(fields, "stories"))
+    return server.short_run("stories")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import LONG, run_of, set_number, train, wait_status
+from browsing import LONG, open_page, run_of, set_number, wait_status
 from playwright.sync_api import Page, expect
 from served import Served
 
@@ -15,6 +15,7 @@ import minigpt
 from minigpt.api import attention_of_ids, prompt_ids
 from minigpt.copies import copied
 from minigpt.figures import labels
+from minigpt.runs import RunSettings
 from minigpt.ui.guessing import COVER, RANKS
 
 pytestmark = pytest.mark.browser
@@ -23,10 +24,17 @@ PROMPT = "the old king"
 N_NEW = 10
 
 
+@pytest.fixture(scope="module")
+def run(server: Served) -> str:
+    """A run that has learned the text well enough to copy from it."""
+    config = minigpt.GPTConfig(n_ctx=32)
+    return server.runs.start(TEXT, RunSettings("word", config=config, training=minigpt.TrainingConfig(steps=40)))
+
+
 @pytest.fixture
-def ready(page: Page, server: Served) -> tuple[list[int], minigpt.TrainingState]:
-    """A short run, its first prompt continued; ids of prompt and continuation, and the state behind them."""
-    train(page, TEXT, steps=40, context=32)
+def ready(page: Page, server: Served, run: str) -> tuple[list[int], minigpt.TrainingState]:
+    """The run with a prompt continued; ids of prompt and continuation, and the state behind them."""
+    open_page(page, f"{server.url}?run={run}")
     wait_status(page, "Finished")
     page.wait_for_selector("#head .main-svg", timeout=LONG)
     page.click("#sampling > button")
@@ -34,7 +42,7 @@ def ready(page: Page, server: Served) -> tuple[list[int], minigpt.TrainingState]
     page.fill("#prompt textarea, #prompt input", PROMPT)
     page.click("#generate")
     expect(page.locator("#continuation .t.in")).to_have_text(PROMPT.split())
-    state = server.runs.state(run_of(page))
+    state = server.runs.state(run)
     new = [token.index for token in minigpt.generate(state, PROMPT, N_NEW, 0.8, seed=0)]
     expect(page.locator("#continuation button.t")).to_have_count(len(PROMPT.split()) + len(new))
     return [*prompt_ids(state, PROMPT).tolist(), *new], state
