@@ -14,7 +14,7 @@ from torch import Tensor
 from minigpt.config import GPTConfig, TrainingConfig
 from minigpt.data import line_end, split
 from minigpt.diagnosis import scoring_ids
-from minigpt.heads import HeadScores, Measures
+from minigpt.heads import ROLES, HeadScores, Measures, in_words
 from minigpt.hooks import head_scores, patterns_and_logits
 from minigpt.tokenizer import Tokenizer
 from minigpt.training import TrainingState
@@ -48,6 +48,15 @@ class Frame:
             return None
         even = Measures(**_named(self.chance))
         return tuple(tuple(HeadScores(**_named(head), chance=even) for head in layer) for layer in self.measures)
+
+    def jobs(self) -> list[tuple[int, int, int]]:
+        """(layer, head, role) of the heads that do a job or a part of one; the role as its place in `ROLES`."""
+        found = []
+        for layer, row in enumerate(self.scores() or ()):
+            for head, scored in enumerate(row):
+                said = in_words(scored)
+                found += [(layer, head, list(ROLES).index(role)) for role in (*said.roles, *said.partly)[:1]]
+        return found
 
 
 def _named(measures: Float[np.ndarray, " measure"]) -> dict[str, float]:

@@ -92,7 +92,7 @@ def test_figures_patterns_and_programs_are_taken_along(
 
     # Patterns: the very arrays of the hooks.
     page.click("#p-deeper [role=tab]:has-text('Take it along')")
-    expect(page.locator("#take-code .mg-program")).to_have_count(11, timeout=LONG)
+    expect(page.locator("#take-code .mg-program")).to_have_count(14, timeout=LONG)
     with np.load(saved(page, "#take-npz", tmp_path)) as kept:
         np.testing.assert_array_equal(kept["pattern"], view.pattern)
         np.testing.assert_array_equal(kept["logits"], view.logits)

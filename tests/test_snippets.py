@@ -15,13 +15,19 @@ import pytest
 import torch
 
 from minigpt import GPTConfig, SamplingConfig, TrainingConfig, figures
+from minigpt.api import attention_of_ids, write
+from minigpt.breaks import removable
 from minigpt.copies import copied
 from minigpt.corpora import LESSONS, drawn
 from minigpt.diagnosis import diagnose, loss_without
-from minigpt.lens import embedding_map, logit_lens
+from minigpt.film import Camera
+from minigpt.hooks import muted
+from minigpt.lens import embedding_map, guesses, logit_lens
 from minigpt.runs import RunSettings
-from minigpt.training import advance, begin
+from minigpt.training import TrainingState, advance, begin
+from minigpt.twins import begun_alike
 from minigpt.ui.explorer import AT_LEAST, Exploration, Explorer, Selection
+from minigpt.ui.filming import births
 from minigpt.ui.snippets import TEXT_FILE, made, model, snippets
 
 ROOT = Path(__file__).parent.parent
@@ -51,26 +57,33 @@ import pickle, runpy, sys
 from pathlib import Path
 import plotly.graph_objects as go
 go.Figure.show = lambda self: None
-WANTED = ("state", "ids", "view", "tokens", "figure", "p", "copies", "found", "cost", "layers", "embedding")
+WANTED = ("state", "ids", "view", "tokens", "figure", "p", "film", "copies", "found", "without", "cost", "twin",
+          "change", "layers", "embedding")
 kept = []
 for path in sorted(Path("programs").iterdir()):
     made = runpy.run_path(str(path))
     names = {name: made[name] for name in WANTED if name in made}
     if "figure" in names: names["figure"] = names["figure"].to_json()
-    names["state"] = names["state"].step, names["state"].history.train, names["state"].history.references
+    for name in names.keys() & {"state", "twin"}:
+        state = names[name]
+        names[name] = state.step, state.history.train, state.history.references
     kept.append(names)
 Path("kept").write_bytes(pickle.dumps(kept))
 """
 
 
-def explored(text: str, settings: RunSettings, prompt: str, sampling: SamplingConfig) -> tuple[Exploration, str]:
-    """As the page makes it: the run as the scheduler begins it, and the prompt as panel 3 continues it."""
+def begun(text: str, settings: RunSettings) -> TrainingState:
+    """As the scheduler begins it."""
     lesson = settings.taught()
-    source = drawn(lesson.source) if lesson else None
-    text = source.text if source else text
-    known = source.log_probability if source else None
-    state = begin(text, settings.tokenizer, *settings.applied(), settings.bpe_vocab, known)
-    state = advance(state, settings.training.steps)
+    known = drawn(lesson.source).log_probability if lesson else None
+    return begin(text, settings.tokenizer, *settings.applied(), settings.bpe_vocab, known)
+
+
+def explored(text: str, settings: RunSettings, prompt: str, sampling: SamplingConfig) -> tuple[Exploration, str]:
+    """As the page makes it: the run, and the prompt as panel 3 continues it."""
+    lesson = settings.taught()
+    text = drawn(lesson.source).text if lesson else text
+    state = advance(begun(text, settings), settings.training.steps)
     runs: Any = SimpleNamespace(state=lambda _: state, progress=lambda _: SimpleNamespace(settings=settings))
     return Explorer(runs).explore("run", prompt, sampling), text
 
@@ -116,13 +129,69 @@ def test_every_program_runs_and_gives_what_the_page_shows(name: str, tmp_path: P
     assert (found is None) == (again is None) == (not state.config.causal)
     if found and again:
         np.testing.assert_allclose(flat(again.scores[layer][head]), flat(found.scores[layer][head]), atol=1e-6)
+    with muted(state.model, [(layer, head)]):
+        written = [token.index for token in write(state, torch.tensor(shown.ids[: len(shown.prompt)]), sampling)]
+    assert [token.index for token in kept["Switch heads off"]["without"]] == written
     cost = loss_without(state, [(layer, head)]) - loss_without(state)
-    assert kept["A head muted"]["cost"] == pytest.approx(cost, abs=1e-6)
+    assert kept["Switch heads off"]["cost"] == pytest.approx(cost, abs=1e-6)
+
+    compare_film_and_twin(kept, shown, chosen, begun(text, settings), begun(text, twin_of(settings)), settings)
+    compare_layers_and_map(kept, shown, chosen)
+    if (query := shown.query_of(chosen.position)) is not None:
+        row = kept.pop("Every head on this token")
+        assert row["figure"] == figures.every_head(view, query, (layer, head)).to_json()
+    assert len(kept) == 12, "a program that nobody compares"
+
+
+def twin_of(settings: RunSettings) -> RunSettings:
+    """Settings of the twin that the program trains."""
+    return replace(settings, without=removable(settings.applied()[0])[0])
+
+
+def compare_film_and_twin(
+    kept: dict[str, Any],
+    shown: Exploration,
+    chosen: Selection,
+    beginning: TrainingState,
+    begun_twin: TrainingState,
+    settings: RunSettings,
+) -> None:
+    """The film as a worker takes it, and its figure as panel 2 draws it; the twin as the scheduler begins it."""
+    state, view, lesson = shown.state, shown.view, settings.taught()
+    camera = Camera(beginning, settings.film_of, lesson.prompts[0] if lesson else "")
+    film = {step: camera.frame(advance(beginning, step)) for step in camera.moments}
+    ids = [(step, frame.ids.tolist()) for step, frame in film.items()]
+    assert [(frame.step, frame.ids.tolist()) for frame in kept["Birth of heads"]["film"]] == ids
+    figure = births(film, settings.training.steps, state.tokenizer.kind)
+    assert kept["Birth of heads"]["figure"] == figure.to_json()
+    trained = kept["What happens without …"]
+    twin = advance(begun_alike(begun_twin, beginning), state.step)
+    assert trained["twin"][:2] == (state.step, twin.history.train)
+    change = attention_of_ids(twin, list(shown.ids)).pattern - view.pattern
+    np.testing.assert_allclose(trained["change"], change, atol=1e-6)
+    causal, query = view.causal and twin.config.causal, shown.query_of(chosen.position)
+    change = trained["change"][chosen.layer, chosen.head]
+    tokens = attention_of_ids(state, list(shown.ids)).tokens
+    assert trained["figure"] == figures.difference(tokens, change, causal, query).to_json()
+
+
+def compare_layers_and_map(kept: dict[str, Any], shown: Exploration, chosen: Selection) -> None:
+    """The answers of the layers and the places of the tokens, and both figures."""
+    state, view = shown.state, kept["All heads"]["view"]
     layers = logit_lens(state.model, torch.tensor(shown.view.ids))
-    np.testing.assert_allclose(kept["Logit lens"]["layers"].numpy(), layers.numpy(), atol=1e-5)
-    places = embedding_map(state.model.embed.weight).places
-    np.testing.assert_allclose(kept["Map of the embedding"]["embedding"].places, places, atol=1e-6)
-    assert len(kept) == 10, "a program that nobody compares"
+    np.testing.assert_allclose(kept["Layer by layer"]["layers"].numpy(), layers.numpy(), atol=1e-5)
+    name, after = state.tokenizer.token, shown.view.dropped + 1
+    found = guesses(layers, torch.tensor(shown.ids[after:]))
+    first = [[name(int(index)) for index in row] for row in found.first]
+    came = [name(index) for index in shown.ids[after:]]
+    answers = figures.Answers(view.tokens, came, first, found.p_first, found.p_came, found.rank)
+    assert kept["Layer by layer"]["figure"] == figures.lens(answers, shown.query_of(chosen.position)).to_json()
+    found = embedding_map(state.model.embed.weight)
+    np.testing.assert_allclose(kept["Map of the tokens"]["embedding"].places, found.places, atol=1e-6)
+    every = range(state.config.d_vocab)
+    counts, here = np.bincount(state.ids.numpy(), minlength=len(every)), np.isin(every, shown.ids)
+    points = figures.TokenMap([name(index) for index in every], found.places, counts, here)
+    assert kept["Map of the tokens"]["figure"] == figures.token_map(points).to_json()
 
 
 def flat(scores: Any) -> list[float]:

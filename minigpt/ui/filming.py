@@ -8,7 +8,7 @@ import numpy as np
 from minigpt import figures
 from minigpt.figures.labels import for_page
 from minigpt.film import MEASURES, Frame
-from minigpt.heads import ROLES, in_words
+from minigpt.heads import ROLES
 from minigpt.runs import ACTIVE, Progress
 from minigpt.ui import door, words
 from minigpt.ui.explorer import FILM, Selection
@@ -129,11 +129,5 @@ def births(film: dict[int, Frame], last_step: int, kind: str) -> Any:
     names, columns = [name_of(role, kind) for role in roles], [MEASURES.index(role) for role in roles]
     if not frames:
         return figures.births([], np.empty((0, 0, 0, len(names))), np.zeros(len(names)), names, [], last_step)
-    newest = frames[-1].scores() or ()
-    grown = []
-    for layer, row in enumerate(newest):
-        for head, scored in enumerate(row):
-            said = in_words(scored)
-            grown += [(layer, head, roles.index(role)) for role in (*said.roles, *said.partly)[:1]]
     shares = np.stack([frame.measures[..., columns] for frame in frames])
-    return figures.births(list(film), shares, frames[-1].chance[columns], names, grown, last_step)
+    return figures.births(list(film), shares, frames[-1].chance[columns], names, frames[-1].jobs(), last_step)

@@ -4,8 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
+from minigpt.breaks import broken, removable
+from minigpt.heads import ROLES
 from minigpt.runs import RunSettings
 from minigpt.ui.explorer import AT_LEAST, N_BARS, Exploration, Selection
+from minigpt.ui.head_words import name_of
 
 TEXT_FILE = "text.txt"
 _WIDTH = 76
@@ -41,8 +44,8 @@ def model(exploration: Exploration, settings: RunSettings) -> str:
         f"{'from minigpt.corpora import LESSONS, drawn' if drawing else ''}\n"
         f'text = Path("{TEXT_FILE}").read_text(encoding="utf-8")\n'
         f"{drawing}"
-        f"state = minigpt.begin(\n    text,\n{arguments})\n"
-        f"state = minigpt.advance(state, {exploration.state.step})\n\n"
+        f"begun = minigpt.begin(\n    text,\n{arguments})\n"
+        f"state = minigpt.advance(begun, {exploration.state.step})\n\n"
         f"prompt = {reading}(state, {exploration.asked!r})\n"
         f"sampling = {made(exploration.sampling, indent='')}\n"
         "tokens = list(write(state, prompt, sampling))\n"
@@ -54,20 +57,24 @@ def model(exploration: Exploration, settings: RunSettings) -> str:
 def snippets(exploration: Exploration, chosen: Selection, settings: RunSettings) -> list[Snippet]:
     """Lines for every view of the page, of the head and the token that are chosen."""
     first = model(exploration, settings)
-    return [Snippet(title, own, f"{first}\n{own}") for title, own in _views(exploration, chosen)]
+    return [Snippet(title, own, f"{first}\n{own}") for title, own in _views(exploration, chosen, settings)]
 
 
-def _views(exploration: Exploration, chosen: Selection) -> Iterator[tuple[str, str]]:
+def _views(exploration: Exploration, chosen: Selection, settings: RunSettings) -> Iterator[tuple[str, str]]:
     head, query = (chosen.layer, chosen.head), exploration.query_of(chosen.position)
+    show = "figure.show()\n"
     yield "Continuation", 'print("".join(token.text for token in tokens))\n'
-    yield "All heads", f"figure = minigpt.figures.heads_grid(view, {head})\nfigure.show()\n"
+    yield "All heads", f"figure = minigpt.figures.heads_grid(view, {head})\n{show}"
     yield (
         f"Layer {head[0] + 1} head {head[1] + 1}",
-        f"figure = minigpt.figures.head(view, {head[0]}, {head[1]}, query={query})\nfigure.show()\n",
+        f"figure = minigpt.figures.head(view, {head[0]}, {head[1]}, query={query})\n{show}",
     )
+    if query is not None:
+        yield "Every head on this token", f"figure = minigpt.figures.every_head(view, {query}, {head})\n{show}"
     if chosen.position:
         yield "Next token", _next_token(exploration, chosen.position)
-    yield "Loss", "figure = minigpt.figures.loss_curve(state.history)\nfigure.show()\n"
+    yield "Loss", f"figure = minigpt.figures.loss_curve(state.history)\n{show}"
+    yield "Birth of heads", _births(exploration, settings)
     at_least = AT_LEAST[exploration.state.tokenizer.kind]
     yield (
         "What is copied",
@@ -82,23 +89,98 @@ def _views(exploration: Exploration, chosen: Selection) -> Iterator[tuple[str, s
         f"print(found and found.scores[{head[0]}][{head[1]}])\n",
     )
     yield (
-        "A head muted",
-        "from minigpt.diagnosis import loss_without\n\n"
-        f"cost = loss_without(state, [{head}]) - loss_without(state)\n"
-        "print(cost)  # nats a token\n",
+        "Switch heads off",
+        "from minigpt.diagnosis import loss_without\n"
+        "from minigpt.hooks import muted\n\n"
+        f"heads = [{head}]\n"
+        "with muted(state.model, heads):\n"
+        "    without = list(write(state, prompt, sampling))\n"
+        "cost = loss_without(state, heads) - loss_without(state)\n"
+        'print("".join(token.text for token in without), cost)  # nats a token\n',
     )
-    yield (
-        "Logit lens",
-        "import torch\n\nfrom minigpt.lens import logit_lens\n\n"
+    if exploration.state.step and not settings.without:
+        yield "What happens without …", _twin(exploration, head, query)
+    yield "Layer by layer", _lens(query)
+    yield "Map of the tokens", _MAP
+
+
+def _births(exploration: Exploration, settings: RunSettings) -> str:
+    lesson, step, kind = settings.taught(), exploration.state.step, exploration.state.tokenizer.kind
+    asked = f"begun, {settings.film_of!r}, {lesson.prompts[0] if lesson else ''!r}"
+    return (
+        "import numpy as np\n\n"
+        "from minigpt.film import MEASURES, Camera\n"
+        "from minigpt.heads import ROLES\n\n"
+        f"names = {[name_of(role, kind) for role in ROLES]}\n"
+        f"camera, moment, film = Camera({asked}), begun, []\n"
+        f"for step in sorted({{{step}, *(step for step in camera.moments if step < {step})}}):\n"
+        "    moment = minigpt.advance(moment, step - moment.step)\n"
+        "    film.append(camera.frame(moment))\n"
+        "jobs = [MEASURES.index(role) for role in ROLES]\n"
+        "shares = np.stack([frame.measures[..., jobs] for frame in film])\n"
+        "figure = minigpt.figures.births(\n"
+        "    [frame.step for frame in film], shares, film[-1].chance[jobs], names,\n"
+        f"    film[-1].jobs(), {max(settings.training.steps, step)}\n"
+        ")\n"
+        "figure.show()\n"
+    )
+
+
+def _twin(exploration: Exploration, head: tuple[int, int], query: int | None) -> str:
+    """The twin without the first part that this model can lack; another of `PARTS` will do as well."""
+    state, (layer, which) = exploration.state, head
+    without = removable(state.config)[0]
+    causal = broken([], state.config, state.training, without)[0].causal
+    return (
+        "from minigpt.breaks import broken\n"
+        "from minigpt.twins import begun_alike\n\n"
+        f"less = broken([], state.config, state.training, {without!r})\n"
+        "twin = begun_alike(minigpt.begin(text, state.tokenizer, *less), begun)\n"
+        "twin = minigpt.advance(twin, state.step)\n"
+        "minigpt.figures.twin_curves(state.history, twin.history, state.step).show()\n"
+        "change = attention_of_ids(twin, ids).pattern - view.pattern\n"
+        "figure = minigpt.figures.difference(\n"
+        f"    view.tokens, change[{layer}, {which}], causal={causal}, query={query}\n"
+        ")\n"
+        "figure.show()\n"
+    )
+
+
+def _lens(query: int | None) -> str:
+    return (
+        "import torch\n\n"
+        "from minigpt.lens import guesses, logit_lens\n\n"
+        "token, after = state.tokenizer.token, view.dropped + 1\n"
         "layers = logit_lens(state.model, torch.tensor(view.ids))\n"
-        "print(layers.softmax(-1).max(-1))  # [layer, position]\n",
+        "found = guesses(layers, torch.tensor(ids[after:], dtype=torch.int64))\n"
+        "answers = minigpt.figures.Answers(\n"
+        "    tokens=view.tokens,\n"
+        "    came=[token(index) for index in ids[after:]],\n"
+        "    first=[[token(int(index)) for index in row] for row in found.first],\n"
+        "    p_first=found.p_first,\n"
+        "    p_came=found.p_came,\n"
+        "    rank=found.rank,\n"
+        ")\n"
+        f"figure = minigpt.figures.lens(answers, {query})\n"
+        "figure.show()\n"
     )
-    yield (
-        "Map of the embedding",
-        "from minigpt.lens import embedding_map\n\n"
-        "embedding = embedding_map(state.model.embed.weight)\n"
-        "print(embedding.places, embedding.explained)\n",
-    )
+
+
+_MAP = """import numpy as np
+
+from minigpt.lens import embedding_map
+
+every = range(state.config.d_vocab)
+embedding = embedding_map(state.model.embed.weight)
+points = minigpt.figures.TokenMap(
+    [state.tokenizer.token(index) for index in every],
+    embedding.places,
+    np.bincount(state.ids.numpy(), minlength=len(every)),
+    np.isin(every, ids),
+)
+figure = minigpt.figures.token_map(points)
+figure.show()
+"""
 
 
 def _next_token(exploration: Exploration, position: int) -> str:
