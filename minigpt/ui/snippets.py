@@ -41,8 +41,8 @@ def model(exploration: Exploration, settings: RunSettings) -> str:
         "from pathlib import Path\n\n"
         "import minigpt\n"
         f"from minigpt.api import attention_of_ids, {reading}, write\n"
-        f"{'from minigpt.corpora import LESSONS, drawn' if drawing else ''}\n"
-        f'text = Path("{TEXT_FILE}").read_text(encoding="utf-8")\n'
+        + ("from minigpt.corpora import LESSONS, drawn\n" if drawing else "")
+        + f'\ntext = Path("{TEXT_FILE}").read_text(encoding="utf-8")\n'
         f"{drawing}"
         f"begun = minigpt.begin(\n    text,\n{arguments})\n"
         f"state = minigpt.advance(begun, {exploration.state.step})\n\n"
@@ -51,7 +51,7 @@ def model(exploration: Exploration, settings: RunSettings) -> str:
         "tokens = list(write(state, prompt, sampling))\n"
         "ids = [*prompt.tolist(), *(token.index for token in tokens)]\n"
         "view = attention_of_ids(state, ids)\n"
-    ).replace("write\n\n\n", "write\n\n")
+    )
 
 
 def snippets(exploration: Exploration, chosen: Selection, settings: RunSettings) -> list[Snippet]:
