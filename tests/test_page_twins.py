@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from browsing import LONG, bare, hovered, run_of, settings, wait_status
+from browsing import LONG, bare, hovered, run_of, settings, train, wait_status
 from playwright.sync_api import Page, expect
 from served import Served
 
@@ -20,6 +20,7 @@ from minigpt.twins import begun_alike, prefix_loss
 
 pytestmark = pytest.mark.browser
 STEPS = 8
+TEXT = "the old king saw the young dog . the dog ran off and the king sat down .\n" * 30
 
 
 def trained(asked: RunSettings) -> tuple[TrainingState, TrainingState]:
@@ -108,3 +109,28 @@ def test_a_twin_without_the_mask_from_the_button_to_its_numbers(page: Page, serv
     expect(verdict).to_contain_text(f"Without the causal mask the validation loss is {losses[0]:.2f}")
     expect(page.locator("#twins-without input")).to_have_value("without the causal mask")
     assert torch.equal(run.rng, twin.rng), "after as many batches both stand at the same place of the same stream"
+
+
+def test_a_twin_can_be_stopped_and_goes_on_to_the_end(page: Page) -> None:
+    train(page, TEXT, steps=400, layers=2, heads=2, width=32, context=32)
+    wait_status(page, "Finished")
+    page.wait_for_selector("#head .main-svg", timeout=LONG)
+    page.get_by_role("tab", name="What happens without").click()
+    page.click("#twins-train")
+    expect(page.locator("#twins-status")).to_contain_text("step")
+    page.wait_for_function(
+        """() => { const plot = document.querySelector('#twins-curves .js-plotly-plot');
+        const twin = plot && plot.data.find(t => t.name === 'twin train'); return twin && twin.x.at(-1) > 20 }"""
+    )
+    page.click("#twins-stop")
+    row = page.locator("#twins-table tbody tr", has_text="without the causal mask").locator("td")
+    expect(row).to_have_count(4, timeout=LONG)
+    stopped = int(row.nth(3).inner_text())
+    assert 0 < stopped < 400
+    expect(page.locator("#twins-stop")).to_be_disabled()
+    expect(page.locator("#twins-train")).to_have_text("Train the twin on")
+    # What it can do so far is shown.
+    expect(page.locator("#twins-grid .main-svg").first).to_be_visible()
+    page.click("#twins-train")
+    expect(row.nth(3)).to_have_text("400", timeout=LONG)
+    expect(page.locator("#twins-train")).to_be_disabled()
