@@ -65,7 +65,7 @@ def check_moment(page: Page, state: TrainingState, layer: int, head: int) -> Non
 def test_scrubbing_moves_heads_bars_and_cursor_to_what_the_model_was(page: Page, server: Served) -> None:
     expect(page.locator(SLIDER)).to_be_disabled()
     paste(page, TEXT)
-    settings(page, steps=40)
+    settings(page, steps=40, rate=0.1)  # Fast, so that some head has a job by the end.
     expect(page.locator("#film-of textarea, #film-of input")).to_have_attribute(
         "placeholder", re.compile("the dog saw the cat")
     )
@@ -95,7 +95,9 @@ def test_scrubbing_moves_heads_bars_and_cursor_to_what_the_model_was(page: Page,
     film = list(server.runs.film(run))
     assert film[:9] == [0, 1, 2, 3, 5, 7, 9, 11, 13]
     lines = plot(
-        page, "#births", "g._fullData.filter(t => t.name.includes(' ')).map(t => [t.name, [...t.x], [...t.y]])"
+        page,
+        "#births",
+        "g._fullData.filter(t => t.name.includes(' ')).map(t => [t.name, [...t.x], [...t.y], t.hovertemplate])",
     )
     role_of = {name_of(role, "word"): role for role in ROLES}
     lines = [line for line in lines if line[0].partition(" ")[2] in role_of]
@@ -106,15 +108,17 @@ def test_scrubbing_moves_heads_bars_and_cursor_to_what_the_model_was(page: Page,
         for j, said in enumerate(map(in_words, row))
         if said.roles + said.partly
     }
-    assert {name for name, _, _ in lines} == jobs
+    assert jobs
+    assert {line[0] for line in lines} == jobs
     for step in (0, 5, 40):
         at = advance(state, step)
         scores = head_scores(at.model, scoring_ids(at)[0])
-        for name, x, y in lines:
+        for name, x, y, said in lines:
             which, _, job = name.partition(" ")
             i, j = (int(number) - 1 for number in which.split("."))
             assert x == film
             assert y[film.index(step)] == pytest.approx(getattr(scores[i][j], role_of[job]), abs=1e-4)
+            assert f"by chance {getattr(scores[i][j].chance, role_of[job]):.2f}" in said
 
     # At the right end is the newest, and no film any more.
     page.keyboard.press("End")
@@ -129,8 +133,12 @@ def test_heads_move_while_it_trains_until_somebody_asks_for_something_else(page:
     script = (
         "() => Number(document.querySelector('#p-explore .mg-h').innerText.match(/step ([\\d,]+)/)[1].replace(',', ''))"
     )
-    before = page.evaluate(script)
+    shares = "[...g._fullData[0].z].map(row => [...row].join()).join()"
+    before, seen = page.evaluate(script), plot(page, "#head", shares)
     page.wait_for_function(f"before => ({script})() > before", arg=before)
+    page.wait_for_function(
+        f"seen => {{ const g = document.querySelector('#head .js-plotly-plot'); return {shares} !== seen }}", arg=seen
+    )
     # Back in time: the run goes on, the view stays.
     page.focus(SLIDER)
     page.keyboard.press("Home")

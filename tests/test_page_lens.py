@@ -95,7 +95,8 @@ def test_every_layers_answer_and_the_map_before_and_after(page: Page, server: Se
         for name in ("ball", "dog", "saw", "red"):
             place = found.places[state.tokenizer.encode(name)[0]]
             count = f"{TEXT.split().count(name)} times in the training text"
-            assert bare(hovered(page, f"#map-{when}", *map(float, place))).startswith(f"“{name}”: {count}")
+            yours = ", and stands in yours" if name in names else ""
+            assert bare(hovered(page, f"#map-{when}", *map(float, place))) == f"“{name}”: {count}{yours}"
         bold = read(page, f"#map-{when}", "g.data[1].text.filter(name => name.startsWith('<b>'))")
         assert bold
         assert {name[3:-4] for name in bold} <= {for_page(name) for name in names}

@@ -13,6 +13,7 @@ from minigpt.api import attention_of_ids, prompt_ids, write
 from minigpt.breaks import broken
 from minigpt.config import SamplingConfig
 from minigpt.corpora import LESSONS, drawn
+from minigpt.figures import heads_grid
 from minigpt.figures.labels import for_page
 from minigpt.runs import RunSettings
 from minigpt.training import TrainingState, advance, begin
@@ -40,6 +41,13 @@ def curve(page: Page, name: str) -> tuple[float, float]:
         .find(t => t.name === name); return [t.x.at(-1), t.y.at(-1)] }"""
     step, loss = page.evaluate(script, name)
     return step, loss
+
+
+def cells(page: Page, figure: str) -> np.ndarray:
+    """The numbers of a heatmap on the screen."""
+    script = """figure => { const z = document.querySelector(figure + ' .js-plotly-plot').calcdata[0][0].z;
+        return Array.from(z, row => Array.from(row)) }"""
+    return np.array(page.evaluate(script, figure), dtype=float)
 
 
 def test_a_twin_without_the_mask_from_the_button_to_its_numbers(page: Page, server: Served) -> None:
@@ -85,11 +93,9 @@ def test_a_twin_without_the_mask_from_the_button_to_its_numbers(page: Page, serv
     views = [attention_of_ids(state, everything) for state in (run, twin)]
     layer, head = (int(number) - 1 for number in re.findall(r"\d+", page.inner_text("#twins-title b")))
     moved = views[1].pattern[layer, head] - views[0].pattern[layer, head]
-    drawn_cells = page.evaluate(
-        """() => { const z = document.querySelector('#twins-change .js-plotly-plot').calcdata[0][0].z;
-        return Array.from(z, row => Array.from(row)) }"""
-    )
-    np.testing.assert_allclose(np.array(drawn_cells, dtype=float), moved, atol=1e-6)
+    np.testing.assert_allclose(cells(page, "#twins-change"), moved, atol=1e-6)
+    # Beside it all heads of the twin, in whole percent.
+    np.testing.assert_allclose(cells(page, "#twins-grid"), heads_grid(views[1]).data[0].z, atol=1)
     n_tokens = len(everything)
     above = np.triu(np.ones((n_tokens, n_tokens), dtype=bool), k=1)
     assert (moved[above] > 0).all(), "the run looks nowhere ahead, and its twin everywhere"
@@ -105,6 +111,9 @@ def test_a_twin_without_the_mask_from_the_button_to_its_numbers(page: Page, serv
     page.click("#twins-train")
     expect(rows).to_have_count(4, timeout=3 * LONG)
     expect(page.locator("#twins-missing")).to_contain_text("so 2.1, 2.2 have no twin")
+    expect(verdict).to_contain_text(
+        f"With one layer the validation loss is {rows.nth(2).locator('td').first.inner_text()}"
+    )
     page.click("#twins-table button >> nth=0")
     expect(verdict).to_contain_text(f"Without the causal mask the validation loss is {losses[0]:.2f}")
     expect(page.locator("#twins-without input")).to_have_value("without the causal mask")
