@@ -119,7 +119,7 @@ def test_figures_patterns_and_programs_are_taken_along(
     opened = re.search(r"Layer (\d+) head (\d+)", page.inner_text("#head-title"))
     assert opened
     assert f"heads_grid(view, ({int(opened[1]) - 1}, {int(opened[2]) - 1}))" in program
-    assert f"advance(state, {state.step})" in program
+    assert f"advance(begun, {state.step})" in program
     assert f"prompt_ids(state, {PROMPT!r})" in program
     assert program.startswith(page.locator("#take-code pre").first.inner_text())
     compile(program, "copied", "exec")
