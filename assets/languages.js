@@ -10,7 +10,7 @@
   "use strict";
 
   const WRITTEN = "code, .t, .mg-sample, .mg-picks button, textarea, script, style, svg, [translate=no], "
-    + "[data-testid=status-tracker]";
+    + "[data-testid=status-tracker], .api-docs";
   const ATTRIBUTES = ["aria-label", "placeholder", "title", "data-fold", "data-open"];
   const LONGEST = 1000; // letters; no sentence of the page is longer
   const KINDS = { n: "([+−-]?\\d[\\d.,]*[%k]?)", x: "(.+?)", w: "(.+?)" };

@@ -213,12 +213,10 @@ def test_a_text_shows_its_first_tokens_only():
 
 
 def test_a_window_that_slid_is_spoken_of():
-    assert words.window_note(view(4), 4, 16) == ""
-    assert (
-        words.window_note(view(16, 3), 4, 16) == "Beyond 16 tokens the window slides. The heatmaps show the newest 16."
-    )
+    assert words.window_note(0, 4, 16) == ""
+    assert words.window_note(3, 4, 16) == "Beyond 16 tokens the window slides. The heatmaps show the newest 16."
     told = "The prompt has 20 tokens and the model sees 16 at once. Only the newest are read."
-    assert words.window_note(view(16, 4), 20, 16) == told
+    assert words.window_note(4, 20, 16) == told
 
 
 def test_pieces_know_every_text():

@@ -294,6 +294,13 @@ def sampling_of(length: int, temperature: float, top_k: int, top_p: float, seed:
     return SamplingConfig(length, temperature, top_k or None, None if top_p == 1 else top_p, seed)
 
 
+class Refusal(gr.Error):
+    """A sentence for a program. Gradio's own error is read to an assistant in quotation marks."""
+
+    def __str__(self) -> str:
+        return str(self.message)
+
+
 def refuse(error: Exception) -> gr.Error:
     """A sentence for whoever called from outside the page."""
-    return gr.Error(str(error), print_exception=False)
+    return Refusal(str(error), print_exception=False)

@@ -45,7 +45,7 @@ class Exploring:
         chosen = self.explorer.keep(exploration, selection, self._promised(run))
         tokenizer, n_ctx = exploration.state.tokenizer, exploration.state.config.n_ctx
         notes = [words.unknown_words(exploration.unknown, tokenizer)]
-        notes.append(words.window_note(exploration.view, len(exploration.prompt), n_ctx))
+        notes.append(words.window_note(exploration.view.dropped, len(exploration.prompt), n_ctx))
         said = [node for note in notes for node in words.message(note, "warn")]
         step = words.title("3", "Explore", f"model at step {exploration.state.step:,}")
         shown = [*self.token(exploration, chosen), *self.heads(exploration, chosen)]

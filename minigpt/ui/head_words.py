@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from minigpt.config import GPTConfig
 from minigpt.diagnosis import Diagnosis
 from minigpt.heads import EVEN, ROLES, HeadScores, in_words
 from minigpt.tokenizer import Tokenizer
@@ -33,9 +34,9 @@ def roles(diagnosis: Diagnosis, tokenizer: Tokenizer) -> list[list[str]]:
     return [[role(scored, tokenizer) for scored in row] for row in diagnosis.scores]
 
 
-def unscored(exploration: Exploration) -> str:
+def unscored(config: GPTConfig) -> str:
     """Why heads have no scores."""
-    return TOO_SMALL if exploration.state.config.causal else NO_MASK
+    return TOO_SMALL if config.causal else NO_MASK
 
 
 def scored_on(diagnosis: Diagnosis) -> str:
@@ -88,19 +89,22 @@ def measure(explorer: Explorer, exploration: Exploration, chosen: Selection) -> 
 def _said(exploration: Exploration, diagnosis: Diagnosis | None, chosen: Selection) -> tuple[list[Node], str]:
     """The caption of a head without its cost, and what it was scored on."""
     if diagnosis is None:
-        return [h("b", "Not scored."), f" {unscored(exploration)}"], ""
-    scored = diagnosis.scores[chosen.layer][chosen.head]
+        return [h("b", "Not scored."), f" {unscored(exploration.state.config)}"], ""
+    title, text = said(diagnosis.scores[chosen.layer][chosen.head], exploration.state.tokenizer.kind)
+    return [h("b", title), f" {text}"], scored_on(diagnosis)
+
+
+def said(scored: HeadScores, kind: str) -> tuple[str, str]:
+    """What a head does: its name, and a sentence with shares and chance. kind: of the tokenizer."""
     found = in_words(scored)
     if scored.entropy >= EVEN:
-        text = f" Its attention is {scored.entropy:.0%} as even as it could be, so it does not choose."
-        return [h("b", "Spread evenly."), text], scored_on(diagnosis)
-    tokenizer = exploration.state.tokenizer
-    names = " and ".join(name_of(name, tokenizer.kind) for name in found.roles)
+        return "Spread evenly.", f"Its attention is {scored.entropy:.0%} as even as it could be, so it does not choose."
+    names = " and ".join(name_of(name, kind) for name in found.roles)
     title = f"{names[:1].upper()}{names[1:]}." if names else "No clear role."
-    text = f" {_shares(scored, found.roles or found.partly)}."
+    text = f"{_shares(scored, found.roles or found.partly)}."
     if not found.roles:
-        text = f" Only{text}" if found.partly else " None of the patterns looked for takes enough of its attention."
-    return [h("b", title), text], scored_on(diagnosis)
+        text = f"Only {text}" if found.partly else "None of the patterns looked for takes enough of its attention."
+    return title, text
 
 
 def _shares(scored: HeadScores, names: Sequence[str]) -> str:

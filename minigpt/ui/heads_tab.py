@@ -47,7 +47,7 @@ class HeadsTab:
         """A row a head, with the costs that are known, and a button where those that are not would take long."""
         diagnosis = self._explorer.diagnosis(exploration)
         left, n_heads = len(self._unknown(exploration)), math.prod(exploration.view.pattern.shape[:2])
-        note = head_words.unscored(exploration)
+        note = head_words.unscored(exploration.state.config)
         if diagnosis:
             note = f"{head_words.scored_on(diagnosis)} Small numbers: an even spread, which is chance."
         if left and left < n_heads:

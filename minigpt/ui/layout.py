@@ -8,7 +8,7 @@ from minigpt import figures
 from minigpt.breaks import BREAKS
 from minigpt.config import PRESETS, Positions
 from minigpt.corpora import LESSONS
-from minigpt.ui import door, endpoints, explore_panel, languages, lesson_words, words
+from minigpt.ui import door, endpoints, endpoints_heads, endpoints_look, explore_panel, languages, lesson_words, words
 from minigpt.ui.deeper import Deeper, Tab
 from minigpt.ui.explore_panel import EXPLORE_NAMES, SAMPLING_NAMES
 from minigpt.ui.exploring import Exploring
@@ -36,6 +36,8 @@ def build(page: Page) -> gr.Blocks:
     """The page with its events and its endpoints, ready to launch."""
     with gr.Blocks(title="miniGPT", analytics_enabled=False, fill_width=True, delete_cache=CLEANING) as blocks:
         endpoints.add(page)  # First, because the page's own handlers would take their names.
+        endpoints_heads.add(page)
+        endpoints_look.add(page)
         hidden = {name: gr.Textbox(visible="hidden", elem_id=name, container=False) for name in HIDDEN_NAMES}
         _top()
         with gr.Row(elem_id="panels"):

@@ -42,17 +42,22 @@ def promise(progress: Progress, lesson: Lesson) -> list[Node]:
     finding = progress.finding
     if finding is None:
         return []
-    if lesson.promise.share is not None and (finding.share is None or needed(finding, lesson) > 0.95):
-        return [
-            h("p", "With these settings there is nothing to look back at, so no pattern is promised.", cls="mg-note")
-        ]
-    yet = " yet" if progress.status in ACTIVE else ""
-    since = f" since step {progress.found_at:,}" if progress.found_at else ""
-    head = f"There{since}. " if finding.kept else f"Not there{yet}. "
-    said = measured(finding, lesson) + (accuracy(finding, lesson) if progress.settings.breaks else "")
+    head, said = verdict(progress, finding, lesson)
+    if not head:
+        return [h("p", said, cls="mg-note")]
     mark = h("i", "✓" if finding.kept else "○", aria_hidden="true")
     show = h("button", "Show me", type="button", data_index="0", cls="mg-show")
-    return [h("div", mark, h("p", h("b", head), f"{said} ", show), cls="mg-promise", role="status")]
+    return [h("div", mark, h("p", h("b", f"{head} "), f"{said} ", show), cls="mg-promise", role="status")]
+
+
+def verdict(progress: Progress, finding: Finding, lesson: Lesson) -> tuple[str, str]:
+    """Whether the promise is kept and since when, and what was measured; no verdict where nothing can be promised."""
+    if lesson.promise.share is not None and (finding.share is None or needed(finding, lesson) > 0.95):
+        return "", "With these settings there is nothing to look back at, so no pattern is promised."
+    yet = " yet" if progress.status in ACTIVE else ""
+    since = f" since step {progress.found_at:,}" if progress.found_at else ""
+    head = f"There{since}." if finding.kept else f"Not there{yet}."
+    return head, measured(finding, lesson) + (accuracy(finding, lesson) if progress.settings.breaks else "")
 
 
 def needed(finding: Finding, lesson: Lesson) -> float:

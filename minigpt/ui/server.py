@@ -27,7 +27,8 @@ def launch_options() -> dict[str, object]:
         "app_kwargs": {"middleware": [early(SCRIPTS)]},
         "max_threads": 100,
         "max_file_size": 4 * MAX_LETTERS,
-        "footer_links": [],
+        "footer_links": ["api"],
+        "mcp_server": True,  # Where gradio[mcp] is installed; without it Gradio goes on as if nothing were asked.
         "run_history": False,  # Would keep a pasted text in the browser of a shared classroom machine.
         "ssr_mode": False,
         "quiet": True,

@@ -6,7 +6,6 @@ from itertools import islice
 from minigpt.config import GPTConfig
 from minigpt.corpora import LESSONS
 from minigpt.figures.labels import for_page
-from minigpt.hooks import AttentionView
 from minigpt.runs import Progress
 from minigpt.tokenizer import Tokenizer
 from minigpt.ui.fragment import Node, h
@@ -199,9 +198,9 @@ def unknown_words(unknown: Sequence[str], tokenizer: Tokenizer) -> str:
     return f"{fate} {kind} it knows: {known}."
 
 
-def window_note(view: AttentionView, n_prompt: int, n_ctx: int) -> str:
-    """Says that the model did not see everything, where that is so."""
-    if not view.dropped:
+def window_note(dropped: int, n_prompt: int, n_ctx: int) -> str:
+    """Says that the model did not see everything, where that is so; dropped: how many tokens were not read."""
+    if dropped <= 0:
         return ""
     if n_prompt > n_ctx:
         return f"The prompt has {n_prompt:,} tokens and the model sees {n_ctx:,} at once. Only the newest are read."
