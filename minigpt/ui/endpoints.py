@@ -81,7 +81,7 @@ class Endpoints:
             pieces: How many different pieces at most, where the text is split into pieces.
             breaks: With commas: no causal mask, no positions, no scaling, one layer, softmax twice, chunks of five.
             lesson: A built-in text with its model and its promise, in place of a text; /lessons tells of them.
-            change: Settings of the lesson's own text that differ, such as {"lines": 500}; /lessons names them.
+            change: Settings of the lesson's own text that differ, such as {"Lines": 500}; /lessons names them.
             size: Another shape for the model, with the steps that it needs.
             film_of: The sentence to watch while the model learns. Left out: one from the text.
         """
@@ -218,10 +218,13 @@ class Endpoints:
 
 
 def _changed(lesson: str, change: dict[str, Any]) -> dict[str, int | float | str]:
-    """The settings of a lesson's text that differ, by their own names or by what the page calls them."""
+    """The settings of a lesson's text that differ, by what the page calls them or by their names in Python."""
     source = LESSONS[lesson].source
     knobs = dataclass_fields(source)  # type: ignore[arg-type]
     called = {knob.metadata["label"]: knob.name for knob in knobs}
     given = {called.get(name, name): value for name, value in change.items()}
-    LESSONS[lesson].changed(dict.fromkeys(given.keys() - {knob.name for knob in knobs}, 0))  # Refuses unknown names.
+    unknown = [name for name in change if called.get(name, name) not in called.values()]
+    if unknown:
+        settings = ", ".join(called) or "none"
+        raise ValueError(f"The text of {lesson} has no setting “{unknown[0][:24]}”. It has: {settings}.")
     return door.knobs_of(lesson, [given.get(knob.name, getattr(source, knob.name)) for knob in knobs])

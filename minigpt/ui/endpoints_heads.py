@@ -155,7 +155,7 @@ def _lesson(lesson: Lesson) -> dict[str, Any]:
         "look_for": lesson.look_for,
         "prompts": list(lesson.prompts),
         "settings": {name: getattr(fields, name) for name in shape},
-        "change": {knob.name: getattr(lesson.source, knob.name) for knob in knobs},
+        "change": {knob.metadata["label"]: getattr(lesson.source, knob.name) for knob in knobs},
     }
 
 
