@@ -1,8 +1,10 @@
 """What the API page and `Client.view_api()` say of the endpoints: names, choices, meanings."""
 
 import re
+from pathlib import Path
 from typing import Any, get_args
 
+import gradio as gr
 import pytest
 from gradio_client import Client
 from served import Served
@@ -11,7 +13,9 @@ from minigpt.breaks import BREAKS
 from minigpt.config import PRESETS, OptimiserName, Positions
 from minigpt.corpora import LESSONS
 from minigpt.ui import door
+from minigpt.ui.endpoints import PATIENCE
 
+GUIDE = (Path(__file__).parent.parent / "docs" / "api.md").read_text(encoding="utf-8")
 ENDPOINTS = (
     "/train", "/generate", "/pause", "/resume", "/step", "/stop", "/progress",
     "/lessons", "/promise", "/heads", "/mute", "/attention", "/attention_file", "/film",
@@ -58,3 +62,21 @@ def test_the_choices_on_the_api_page_are_all_that_there_are(described):
     (breaks,) = (known for known in described["/train"]["parameters"] if known["parameter_name"] == "breaks")
     for name, known in BREAKS.items():
         assert (known.title in breaks["python_type"]["description"]) == (name != "vocabulary")
+
+
+def test_the_guide_names_every_endpoint_and_no_other(described):
+    table = [line for line in GUIDE.splitlines() if line.startswith("| `/")]
+    assert sorted(name for line in table for name in re.findall(r"`(/\w+)`", line)) == sorted(described)
+    assert f'"gradio[mcp]=={gr.__version__}"' in GUIDE
+    assert f"`progress` answers after {PATIENCE:.0f} seconds at most" in GUIDE
+
+
+def test_the_program_of_the_guide_runs_as_it_stands(server, capsys):
+    (program,) = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+    address = "http://127.0.0.1:7860"
+    assert address in program
+    exec(compile(program.replace(address, server.url), "docs/api.md", "exec"), {})
+    told = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("finished 60 ") for line in told)
+    assert any(re.match(r"2\.2 \w+ [A-Z].* Without it the validation loss ", line) for line in told)
+    assert told[-1] == "(2, 2, 8, 8)"

@@ -72,15 +72,6 @@ def test_the_program_runs_as_it_stands_against_a_page(server):
     assert {word.removesuffix(".") for word in written.split()} <= known
 
 
-def test_every_endpoint_is_named(server):
-    from gradio_client import Client
-
-    client = Client(server.url, verbose=False, analytics_enabled=False)
-    endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    client.close()
-    assert set(re.findall(r"`(/\w+)`", BODY)) == set(endpoints)
-
-
 def test_every_top_level_entry_and_every_module_is_on_the_map():
     there = {path.name + "/" * path.is_dir() for path in ROOT.iterdir() if not MADE.fullmatch(path.name)}
     there -= {"minigpt/", "README.md"}
