@@ -168,8 +168,11 @@ def traffic() -> list[Line]:
         page.click("#train")
         page.wait_for_function("() => /Finished/.test(document.querySelector('#status').innerText)", timeout=LONG)
         training, seconds = counted.bytes - opened, time.perf_counter() - began
-        page.wait_for_selector("#heads-grid .main-svg")
-        page.wait_for_timeout(1500)
+        # What still comes when a run has come to rest is not of the prompt.
+        page.wait_for_function(
+            "() => /Without it/.test(document.querySelector('#head-caption').innerText)", timeout=LONG
+        )
+        page.wait_for_timeout(2500)
         before = counted.bytes
         page.fill("#prompt textarea, #prompt input", LESSONS["stories"].prompts[-1])
         page.click("#generate")

@@ -16,11 +16,13 @@ _SIDE = 440  # px, of the map where no page says otherwise
 _SPACE = 12  # px, the least a label needs
 
 
-def head(view: View, layer: int, head: int, query: int | None = None) -> go.Figure:
+def head(view: View, layer: int, head: int, query: int | None = None, *, passing: bool = False) -> go.Figure:
     """One head, large: each row is a token that looks, each column a token looked at; all indices are zero-based.
 
     query: the row to outline. On hover a cell says its two tokens, their positions (from 1), its value, and that by
     chance: 1 / the keys that its query can see. A click gives row and column, the positions of query and key.
+    passing: another figure will soon take its place, so that cells say no more than their value. The sentences of all
+    cells are most of the figure's bytes.
     """
     pattern = checked(view, (layer, head))[layer, head]
     n_tokens = len(view.tokens)
@@ -36,8 +38,8 @@ def head(view: View, layer: int, head: int, query: int | None = None) -> go.Figu
         colorscale=style.attention_colours(),
         xgap=1,
         ygap=1,
-        customdata=_sentences(view.tokens, pattern, drawn),
-        hovertemplate="%{customdata}<extra></extra>",
+        customdata=None if passing else _sentences(view.tokens, pattern, drawn),
+        hovertemplate=f"{'%{z:.2f}' if passing else '%{customdata}'}<extra></extra>",
         hoverongaps=False,
         colorbar=_colour_bar(inside),
     )

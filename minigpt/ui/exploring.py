@@ -67,7 +67,7 @@ class Exploring:
         chosen = replace(selection, key=key)
         if not selection.key.startswith(f"{FILM}{run}"):
             chosen = replace(self.explorer.placed(exploration, selection, self._promised(run)), key=key)
-        shown = [*self.token(exploration, chosen), *self.heads(exploration, chosen)]
+        shown = [*self.token(exploration, chosen), *self.heads(exploration, chosen, passing=step is None)]
         # While the newest moments pass the selection stays as it is: a click that is on its way must not be undone.
         kept = gr.skip() if chosen == selection else chosen
         newest = ", the newest" if step is None else ""
@@ -205,13 +205,13 @@ class Exploring:
             figures.next_token(bars, n_others, notes) if bars else None,
         ]
 
-    def heads(self, exploration: Exploration, chosen: Selection) -> list[Update]:
-        """All heads, one of them large, and what it does."""
+    def heads(self, exploration: Exploration, chosen: Selection, passing: bool = False) -> list[Update]:
+        """All heads, one of them large, and what it does; passing: others will soon take their place."""
         query, view = exploration.query_of(chosen.position), guessing.view(exploration, chosen)
         return [
             figures.heads_grid(view, (chosen.layer, chosen.head), roles=self._roles(exploration)),
             head_words.title(chosen),
-            figures.head(view, chosen.layer, chosen.head, query),
+            figures.head(view, chosen.layer, chosen.head, query, passing=passing),
             head_words.caption(self.explorer, exploration, chosen),
         ]
 

@@ -62,18 +62,17 @@ def snippets(exploration: Exploration, chosen: Selection, settings: RunSettings)
 
 def _views(exploration: Exploration, chosen: Selection, settings: RunSettings) -> Iterator[tuple[str, str]]:
     head, query = (chosen.layer, chosen.head), exploration.query_of(chosen.position)
-    show = "figure.show()\n"
     yield "Continuation", 'print("".join(token.text for token in tokens))\n'
-    yield "All heads", f"figure = minigpt.figures.heads_grid(view, {head})\n{show}"
+    yield "All heads", f"figure = minigpt.figures.heads_grid(view, {head})\nfigure.show()\n"
     yield (
         f"Layer {head[0] + 1} head {head[1] + 1}",
-        f"figure = minigpt.figures.head(view, {head[0]}, {head[1]}, query={query})\n{show}",
+        f"figure = minigpt.figures.head(view, {head[0]}, {head[1]}, query={query})\nfigure.show()\n",
     )
     if query is not None:
-        yield "Every head on this token", f"figure = minigpt.figures.every_head(view, {query}, {head})\n{show}"
+        yield "Every head on this token", f"figure = minigpt.figures.every_head(view, {query}, {head})\nfigure.show()\n"
     if chosen.position:
         yield "Next token", _next_token(exploration, chosen.position)
-    yield "Loss", f"figure = minigpt.figures.loss_curve(state.history)\n{show}"
+    yield "Loss", "figure = minigpt.figures.loss_curve(state.history)\nfigure.show()\n"
     yield "Birth of heads", _births(exploration, settings)
     at_least = AT_LEAST[exploration.state.tokenizer.kind]
     yield (
