@@ -159,6 +159,16 @@ def test_head_says_who_looks_at_whom_and_how_much():
     assert sentences[0][1] is None
 
 
+def test_a_passing_head_says_its_values_alone_and_has_a_fraction_of_the_bytes():
+    view = looked(tuple(f"word{i}" for i in range(32)), layers=1, heads=1)
+    whole, passing = head(view, 0, 0, 5), head(view, 0, 0, 5, passing=True)
+    assert passing.data[0].customdata is None
+    assert passing.data[0].hovertemplate == "%{z:.2f}<extra></extra>"
+    assert passing.layout == whole.layout
+    np.testing.assert_array_equal(passing.data[0].z, whole.data[0].z)
+    assert len(passing.to_json()) < len(whole.to_json()) / 3
+
+
 def test_every_nasty_token_is_literal_on_both_axes_and_on_hover():
     figure = head(looked(tokens=NASTY), 0, 0)
     for axis in (figure.layout.xaxis, figure.layout.yaxis):

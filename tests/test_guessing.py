@@ -84,6 +84,19 @@ def test_the_options_are_what_came_and_the_likeliest_others_in_a_fixed_order(sho
     assert len(set(places)) > 1, "what came always stands in the same place"
 
 
+def test_right_is_what_came_and_not_what_the_model_would_have_said(shown: Exploration) -> None:
+    surprises = 0
+    for position in range(4, len(shown.ids)):
+        options, came = guessing.options(shown, position), shown.ids[position]
+        best = int(shown.distribution(position).argmax())
+        for guess in {came, best} if came != best else ():
+            chosen = Selection(position=position, game=Game(on=True))
+            game = guessing.played(shown, chosen, options.index(guess))
+            assert (game.right, game.first) == (guess == came, 0)
+            surprises += 1
+    assert surprises, "the model was never surprised"
+
+
 def test_a_guess_is_told_with_the_models_own_numbers_and_counted(shown: Exploration) -> None:
     game, right, first = Game(on=True), 0, 0
     for position in range(4, len(shown.ids)):

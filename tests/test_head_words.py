@@ -12,6 +12,7 @@ from minigpt import GPTConfig, TrainingConfig, begin
 from minigpt.api import attention_of_ids
 from minigpt.diagnosis import Diagnosis, diagnose, loss_without
 from minigpt.heads import HeadScores, Measures, in_words
+from minigpt.training import advance
 from minigpt.ui import head_words
 from minigpt.ui.explorer import Exploration, Explorer, Selection
 from minigpt.ui.exploring import Exploring
@@ -108,6 +109,14 @@ def test_the_caption_names_the_role_its_share_and_chance(scored, begins):
     asked._once(shown, "diagnosis", lambda: Diagnosis(((scored,),), "a line held out", ()))
     assert said(head_words.caption(asked, shown, Selection())).startswith(begins)
     assert "Scored on a line held out." in said(head_words.caption(asked, shown, Selection()))
+
+
+def test_another_step_of_the_run_is_measured_anew():
+    shown, asked = exploration(), explorer()
+    later = replace(shown, state=advance(shown.state, 1))
+    found = [asked.loss_without(each, ((0, 1),)) for each in (shown, later)]
+    assert found == [loss_without(each.state, [(0, 1)]) for each in (shown, later)]
+    assert found[0] != found[1]
 
 
 def test_costs_are_said_as_they_are():

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from browsing import LONG, open_page
+from browsing import LONG, hovered, open_page
 from playwright.sync_api import Browser, Page, expect
 from served import Served
 
@@ -100,6 +100,7 @@ def test_words_are_german_and_numbers_and_tokens_stay(german: Page, server: Serv
     expect(page.locator("#train")).to_have_text("Training")
     expect(page.locator("#status")).to_contain_text("Noch nicht trainiert")
     expect(page.locator("#loss-curve")).to_contain_text("drücke „Training“")
+    expect(page.locator("#prompt textarea, #prompt input")).to_have_attribute("placeholder", "Schreib einen Anfang.")
     page.goto(f"{server.url}?run={run}")
     page.wait_for_selector("#head .main-svg", timeout=LONG)
     history = server.runs.progress(run).history
@@ -107,6 +108,10 @@ def test_words_are_german_and_numbers_and_tokens_stay(german: Page, server: Serv
     expect(page.locator("#loss-curve")).to_contain_text(re.compile("bestmöglich"))
     expect(page.locator("#continuation .t.in")).to_have_text(list(LESSONS["echo"].prompts[0]))
     expect(page.locator("#head .mg-plot")).to_have_attribute("aria-label", re.compile("^Aufmerksamkeit von Schicht"))
+    # What shows under the pointer, on the figure too, and what the style sheet writes.
+    assert "× Zufall" in hovered(page, "#head", 0, 1)
+    expect(page.locator("#told .mg-key")).to_have_attribute("title", re.compile("^Die Farbe zeigt: "))
+    expect(page.locator(".mg-fold").first).not_to_have_attribute("data-fold", "Fold")
     # What a dropdown shows is said in German, and what Gradio reads from it stays what it was.
     native = "Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').get.call(e)"
     assert page.locator("#lesson input").evaluate(f"e => {native}") == "Echo: eine Zeile kopieren"

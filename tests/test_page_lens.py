@@ -48,6 +48,8 @@ def test_every_layers_answer_and_the_map_before_and_after(page: Page, server: Se
     ids = [state.tokenizer.encode(name)[0] for name in names]
     p = logit_lens(state.model, torch.tensor(ids)).softmax(dim=-1).numpy()
     opened(page, "Layer by layer", "#lens")
+    rows = ["what it reads", "embedding", "after layer 1", "after layer 2, the answer", "what came"]
+    expect(page.locator("#lens-rows li")).to_have_text(rows)
     # Before and behind the token that is chosen.
     for layer, query in ((0, 1), (1, 3), (2, 2), (2, len(ids) - 1)):
         said = bare(hovered(page, "#lens", query, layer))

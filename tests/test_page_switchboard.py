@@ -1,8 +1,10 @@
 """Heads switched off on the page, by mouse and by keyboard, against hooks in Python."""
 
+import math
 import re
 
 import pytest
+import torch
 from browsing import LONG, run_of, train, wait_status
 from playwright.sync_api import Page, expect
 from served import Served
@@ -86,21 +88,32 @@ def test_three_heads_off_by_mouse_and_keyboard_and_all_on_again(page: Page, serv
     assert told.groups() == (f"{before:.2f}", f"{after:.2f}", f"{abs(after - before):.2f}",
                              "worse" if after > before else "better")  # fmt: skip
 
-    # The continuation, the bars and the surprise are what the muted model says.
+    # Headings, continuation, bars and surprise are what the muted model says, and on the left what the whole one says.
     with muted(state.model, OFF):
         tokens = list(minigpt.generate(state, PROMPT, max_new_tokens=10, temperature=0.8, seed=0))
     whole = list(minigpt.generate(state, PROMPT, max_new_tokens=10, temperature=0.8, seed=0))
-    for time, written in (("before", whole), ("after", tokens)):
+    for time, written, known in (("before", whole, before), ("after", tokens, after)):
         chips = page.locator(f"#switch-writes-{time} .t:not(.in)")
         expect(chips).to_have_text([for_page(token.token) for token in written])
+        expect(page.locator(f"#switch-writes-{time}")).to_contain_text(f"validation loss {known:.2f}")
+        marks = chips.evaluate_all("chips => chips.map(chip => chip.classList.contains('new'))")
+        assert marks == [token.index != first.index for token, first in zip(written, whole, strict=True)]
     assert tokens != whole
+    expect(page.locator("#switch-writes-after")).to_contain_text("After: new tokens underlined")
     ids = minigpt.api.prompt_ids(state, PROMPT)
+    text = torch.tensor([*ids.tolist(), *(token.index for token in whole)])
     for time, heads in (("before", ()), ("after", OFF)):
         with muted(state.model, heads):
-            p = patterns_and_logits(state.model, ids)[1][-1].softmax(-1)
-        wait_bar(page, time, for_page(state.tokenizer.token(int(p.argmax()))), float(p.max()))
-        loss = -float(p[whole[0].index].log())
-        expect(page.locator(f"#switch-same-{time}")).to_contain_text(f"surprise {loss:.2f}")
+            p = patterns_and_logits(state.model, text)[1].softmax(-1)
+        following = p[len(ids) - 1]
+        wait_bar(page, time, for_page(state.tokenizer.token(int(following.argmax()))), float(following.max()))
+        losses = -p[torch.arange(len(text) - 1), text[1:]].log()
+        same = page.locator(f"#switch-same-{time}")
+        expect(same).to_contain_text(f"surprise {losses[len(ids) - 1]:.2f}")
+        expect(same).to_contain_text(f"{losses.mean():.2f} nats a token here")
+        # The colours, too: those of the whole model would look plausible on both sides.
+        tints = same.locator(".t").evaluate_all("chips => chips.map(chip => +chip.style.getPropertyValue('--p'))")
+        assert tints[1:] == pytest.approx((losses / math.log(state.config.d_vocab)).clamp(0, 1).tolist(), abs=2e-3)
 
     # Another token is chosen here, and panel 3 follows; the heads stay off.
     page.locator("#switch-same-after .t").nth(2).click()
@@ -125,8 +138,11 @@ def test_of_quick_presses_each_counts_and_another_model_starts_with_all_heads_on
     page.get_by_role("tab", name="Switch heads off").click()
     page.wait_for_selector("#switch-next-after .main-svg")
     n_heads = state.config.n_heads
+    # Two at once, then a moment, as fingers have it: also what comes while an answer is on its way must count.
     page.evaluate(
-        "indices => indices.forEach(i => document.querySelector(`.mg-switches [data-index='${i}']`).click())",
+        """async indices => { for (const [place, i] of indices.entries()) {
+            document.querySelector(`.mg-switches [data-index='${i}']`).click();
+            if (place % 2) await new Promise(done => setTimeout(done, 50)) } }""",
         [0, n_heads, 0, n_heads, 1, n_heads + 1, 0],
     )
     said = page.locator("#switch-verdict")

@@ -94,6 +94,8 @@ def test_a_twin_without_the_mask_from_the_button_to_its_numbers(page: Page, serv
     layer, head = (int(number) - 1 for number in re.findall(r"\d+", page.inner_text("#twins-title b")))
     moved = views[1].pattern[layer, head] - views[0].pattern[layer, head]
     np.testing.assert_allclose(cells(page, "#twins-change"), moved, atol=1e-6)
+    outlined = page.evaluate("() => document.querySelector('#twins-change .js-plotly-plot').layout.shapes[0].y0")
+    assert outlined == len(ids) - 1.5, "the row that made the first token of the continuation"
     # Beside it all heads of the twin, in whole percent.
     np.testing.assert_allclose(cells(page, "#twins-grid"), heads_grid(views[1]).data[0].z, atol=1)
     n_tokens = len(everything)

@@ -71,6 +71,12 @@ def test_every_verdict_follows_from_the_numbers(twin: float, prefix: float, sent
     assert never not in words.replace(sentence, "")
 
 
+def test_only_a_twin_that_is_worse_from_a_prefix_reads_instead_of_predicting() -> None:
+    # Each from a prefix against the other from a prefix: the run may be as bad there.
+    assert "it reads it" in said("mask", losses_of(1.64, 1.7), losses_of(0.2, 5.1))
+    assert "it reads it" not in said("mask", losses_of(1.64, 5.2), losses_of(0.2, 5.1))
+
+
 def test_without_a_floor_none_is_named() -> None:
     words = said("mask", losses_of(1.64, 1.7), losses_of(0.2, 5.1), replace(KNOWN, floor=None))
     assert "of no use" in words
