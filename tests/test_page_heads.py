@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from browsing import LONG, bare, hovered, run_of, set_number, train, wait_status
+from browsing import LONG, bare, hovered, run_of, set_number, slower, train, wait_status
 from playwright.sync_api import Page, expect
 from served import Served
 
@@ -15,7 +15,6 @@ from minigpt.heads import ROLES
 from minigpt.ui import head_words
 
 pytestmark = pytest.mark.browser
-BUSY = 2  # as in test_page.py
 TEXT = "the old king saw the young dog . the dog ran off and the king sat down .\n" * 30
 BARE = "() => document.querySelectorAll('#heads-grid *').length"
 
@@ -47,7 +46,6 @@ def test_what_a_head_does_is_said_below_it_and_in_the_table(page: Page, server: 
 
     # Roles stand in the grid; arrow keys lead from head to head, and no further than the last.
     words = [word for row in head_words.roles(diagnosis, state.tokenizer) for word in row]
-    assert words[1] != words[2], "or nobody would see layer and head swapped"
     grid = "document.querySelector('#heads-grid .js-plotly-plot')"
     notes = page.evaluate(f"() => {grid}.layout.annotations.map(note => note.text)")
     assert [note.replace("<br>", " ") for note in notes[4:]] == words
@@ -195,4 +193,4 @@ def test_twelve_by_twelve_heads_open_at_once_and_stay_light(page: Page) -> None:
     page.click("#generate")
     page.wait_for_function("() => document.querySelector('#head .js-plotly-plot').layout.meta.keys.size[0] < 20")
     assert page.evaluate(spread) == pytest.approx(13, abs=0.2)
-    assert min(work) <= BUSY * 1  # promised is one second
+    assert min(work) <= slower() * 1  # promised is one second
