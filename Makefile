@@ -62,9 +62,11 @@ format: install
 install: $(VENV)/tests-installed
 
 # Each stamp is written last, so that an interrupted installation starts again.
+# Only the pins, without the index that a Space asks for: where it cannot be reached, every package would wait for it.
 $(VENV)/demo-installed: requirements.txt $(BIN)/python
-	$(if $(TORCH_INDEX),$(PIP) --index-url $(TORCH_INDEX) "$$(grep '^torch==' requirements.txt)")
-	$(PIP) -r requirements.txt
+	@grep '^torch==' requirements.txt >$(VENV)/torch.txt; grep -v '^--' requirements.txt >$(VENV)/pins.txt
+	$(if $(TORCH_INDEX),$(PIP) --index-url $(TORCH_INDEX) -r $(VENV)/torch.txt)
+	$(PIP) -r $(VENV)/pins.txt
 	@touch $@
 
 $(VENV)/tests-installed: requirements-dev.txt $(VENV)/demo-installed

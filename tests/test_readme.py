@@ -24,14 +24,6 @@ def front(name: str) -> str:
     return found[1].strip().strip('"')
 
 
-def pins(name: str) -> dict[str, str]:
-    """Versions by package; fails for a line that is no exact pin."""
-    lines = [line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith(("#", "-r "))]
-    found = [re.fullmatch(r"([A-Za-z0-9-]+)==(\d+(?:\.\d+)+)", line) for line in lines]
-    assert all(found), [line for line, pin in zip(lines, found, strict=True) if not pin]
-    return {pin[1]: pin[2] for pin in found if pin}
-
-
 def numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
@@ -116,7 +108,7 @@ def test_a_space_gets_the_versions_that_are_tested():
     pyproject = (ROOT / "pyproject.toml").read_text()
     least = re.search(r'requires-python = ">=([\d.]+)"', pyproject)
     assert front("sdk") == "gradio"
-    assert front("sdk_version") == pins("requirements.txt")["gradio"]
+    assert f"\ngradio=={front('sdk_version')}\n" in (ROOT / "requirements.txt").read_text()
     assert least
     assert numbers(front("python_version")) >= numbers(least[1])
     # YAML would read 3.10 without quotation marks as 3.1.
@@ -132,11 +124,6 @@ def test_a_space_accepts_the_front_matter():
     assert front("title") == "miniGPT"
     assert 1 <= len(front("emoji")) <= 2
     assert re.search(r"^tags:\n(?:  - [a-z-]+\n?)+", FRONT, re.MULTILINE)
-
-
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
-def test_every_requirement_is_pinned_exactly(name):
-    assert pins(name)
 
 
 def test_the_limits_named_are_those_of_the_code():
