@@ -181,7 +181,7 @@ def test_a_file_holds_what_attention_answers(client, run, server):
     seen = client.predict(run, PROMPT, api_name="/attention")
     path = Path(client.predict(run, PROMPT, api_name="/attention_file"))
     with np.load(path, allow_pickle=False) as kept:
-        np.testing.assert_array_equal(kept["pattern"], np.array(seen["patterns"], np.float32))
+        np.testing.assert_allclose(kept["pattern"], seen["patterns"], atol=1e-6)
         assert list(kept["tokens"]) == seen["tokens"]
     assert path.name == "minigpt-patterns-step-10.npz"
     rows = Path(client.predict(run, PROMPT, "csv", api_name="/attention_file")).read_text("utf-8-sig").splitlines()
@@ -206,6 +206,13 @@ def test_the_film_tells_its_moments_and_shows_one_whole(client, server, run, sta
     np.testing.assert_allclose(shown["patterns"], film[3].pattern / WHOLE, atol=1e-6)
     assert shown["next"] == [state.tokenizer.token(int(index)) for index in film[3].logits.argmax(axis=-1)]
     assert shown["next"][-1] == next(moment["next"] for moment in told["moments"] if moment["step"] == 3)
+
+
+def test_a_moment_too_large_for_an_answer_is_refused_and_the_rest_of_the_film_is_not(client, run, monkeypatch):
+    monkeypatch.setenv("MINIGPT_CELLS", "100")
+    said = refused(lambda: client.predict(run, step=3, api_name="/film"))
+    assert said == "A moment of this film has 256 numbers, and 100 fit. Film a shorter sentence."
+    assert len(client.predict(run, api_name="/film")["moments"]) > 3
 
 
 def test_a_head_is_born_at_the_first_moment_from_which_its_job_stays():

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import gradio as gr
 import numpy as np
 
+from minigpt import limits
 from minigpt.api import attention
 from minigpt.film import WHOLE, Frame
 from minigpt.heads import ROLES
@@ -87,7 +88,7 @@ class Looking:
     def film(self, request: gr.Request, run_id: str, step: int | None = None) -> dict[str, Any]:
         """The film of training: what became of one sentence, from step 0 on, and when each head learned its job.
 
-        At each moment it tells what the model would write next after the sentence, and the jobs that its heads do.
+        At each moment it tells what the model would write next after the sentence.
 
         Args:
             run_id: The id that /train gave.
@@ -102,12 +103,7 @@ class Looking:
         answer: dict[str, Any] = {"tokens": [tokenizer.token(index) for index in newest.ids.tolist()]}
         if step is None:
             moments = [
-                {
-                    "step": frame.step,
-                    "next": tokenizer.token(int(frame.logits[-1].argmax())),
-                    "jobs": _jobs(frame, kind),
-                }
-                for frame in frames
+                {"step": frame.step, "next": tokenizer.token(int(frame.logits[-1].argmax()))} for frame in frames
             ]
             return answer | {"moments": moments, "births": _births(frames, kind)}
         frame = film[min(film, key=lambda known: abs(known - step))]
@@ -118,6 +114,11 @@ class Looking:
         }
         if by_assistant(request):
             return answer
+        n_cells, most = frame.pattern.size, limits.CELLS.most
+        if n_cells > most:
+            raise ValueError(
+                f"A moment of this film has {n_cells:,} numbers, and {most:,} fit. Film a shorter sentence."
+            )
         return answer | {"patterns": (frame.pattern.astype(np.float32) / WHOLE).tolist()}
 
     def _seen(self, run_id: str, prompt: str) -> tuple[TrainingState, AttentionView, dict[str, Any]]:
