@@ -1,5 +1,6 @@
 """From `python app.py` to a page: what is left out of the way, and in which order things begin."""
 
+import io
 import os
 import subprocess
 import sys
@@ -43,6 +44,7 @@ def test_the_page_is_served_before_the_workers_begin(monkeypatch):
     class Blocks:
         def launch(self, **_: object) -> tuple[None, str, None]:
             order.append("served")
+            print("🔨 Launching MCP server")  # As Gradio does.
             return None, "http://there", None
 
         def block_thread(self) -> None:
@@ -52,6 +54,7 @@ def test_the_page_is_served_before_the_workers_begin(monkeypatch):
         def close(self) -> None:
             order.append("closed")
 
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="cp1252"))  # A pipe on Windows.
     monkeypatch.setattr(server, "local_runs", Runs)
     monkeypatch.setattr(server, "build", lambda page: Blocks())
     monkeypatch.setattr(handlers.Page, "warm_up", lambda page: order.append("workers"))

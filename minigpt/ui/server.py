@@ -1,6 +1,8 @@
 """Starts everything: workers, page, server."""
 
+import io
 import os
+import sys
 
 import gradio as gr
 import torch
@@ -46,6 +48,9 @@ def serve() -> None:
     runs = local_runs()
     page = Page(runs)
     blocks: gr.Blocks = build(page)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Gradio announces MCP with a sign that a pipe on Windows cannot carry, and would end there.
+        sys.stdout.reconfigure(errors="replace")
     try:
         _, url, _ = blocks.launch(prevent_thread_lock=True, **launch_options())  # type: ignore[arg-type]
         page.warm_up()  # Not before: on few cores the page itself would wait for the workers' imports.
