@@ -57,7 +57,7 @@ def gpt2(n_layers: int, d_model: int, n_ctx: int = N_CTX) -> Any:
 
 def our_state(n_layers: int, d_model: int, n_ctx: int, batch: int) -> TrainingState:
     """A model of this package, two AdamW steps old, on random characters."""
-    letters = [chr(48 + index) for index in range(D_VOCAB - 1)]  # And one id for what is unknown.
+    letters = [chr(48 + index) for index in range(D_VOCAB)]
     text = "".join(random.Random(0).choices(letters, k=20_000))
     config = GPTConfig(n_ctx=n_ctx, d_model=d_model, n_heads=4, n_layers=n_layers)
     training = TrainingConfig(10**5, batch, "adamw", sample_tokens=0, eval_every=10**5)

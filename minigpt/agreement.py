@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 
 from minigpt.config import TokenizerKind, check_whole
 from minigpt.source import NEWLINE, draw, lines, no_targets, setting
-from minigpt.tokenizer import split_words
+from minigpt.splitting import split_words
 
 # Singular first, plural second: a noun of one column takes the verb of the same column.
 NOUNS = (("dog", "dogs"), ("king", "kings"), ("bird", "birds"), ("cat", "cats"), ("girl", "girls"), ("fox", "foxes"))

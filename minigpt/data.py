@@ -10,7 +10,8 @@ from torch import Tensor
 from minigpt.config import GPTConfig, TrainingConfig, Windows
 from minigpt.history import ReferenceLosses
 from minigpt.source import NEWLINE
-from minigpt.tokenizer import UNKNOWN, Tokenizer, clean, split_words
+from minigpt.splitting import clean, split_words
+from minigpt.tokenizer import UNKNOWN, Tokenizer
 
 MIN_TOKENS = 4
 

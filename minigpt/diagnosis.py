@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from minigpt.data import counted, held_out, line_end
+from minigpt.data import counted, held_out, line_end, split
 from minigpt.heads import HeadScores, probe
 from minigpt.hooks import head_scores, muted
 from minigpt.training import TrainingState
@@ -28,14 +28,16 @@ class Diagnosis:
 
 
 def scoring_ids(state: TrainingState) -> tuple[Int[np.ndarray, " seq"], ScoredOn]:
-    """What to score the heads of a model on: `minigpt.heads.probe`, random tokens and the same again.
+    """What to score the heads of a model on: `minigpt.heads.probe`, random tokens of its text and the same again.
 
     A model that learned from lines that stand alone knows no such text: for it the longest line held out, whole.
     Raises ValueError where the vocabulary or the context is too small for a probe.
     """
     newline = line_end(state.tokenizer, state.training)
     if newline is None:
-        return probe(state.config.d_vocab, state.config.n_ctx), "random tokens"
+        # A piece that the text never holds was never trained: what a head does with it says nothing.
+        known = np.unique(split(state.ids, state.training.validation_fraction).train.numpy())
+        return known[probe(len(known), state.config.n_ctx)], "random tokens"
     places = held_out(state.ids, state.config.n_ctx, state.training, newline)[:, :-1]
     windows = state.ids[places]
     ends = torch.eq(windows, newline)

@@ -57,27 +57,6 @@ def choose(logits: Float[np.ndarray, " d_vocab"], sampling: SamplingConfig, rng:
     return int(np.searchsorted(reached, rng.random() * reached[-1], side="right"))
 
 
-class _TextSoFar:
-    """Decodes token by token: spaces depend on the token before, and a character may need several byte pieces."""
-
-    def __init__(self, tokenizer: Tokenizer, ids: list[int]) -> None:
-        # What comes before the newest tokens matters only for how they join on: a few are enough.
-        self._tokenizer, self._ids = tokenizer, ids[-4:]
-        self._n_told = len(tokenizer.decode(self._ids))
-
-    def next(self, index: int, last: bool) -> str:
-        self._ids.append(index)
-        text = self._tokenizer.decode(self._ids)
-        # An unfinished character decodes to one replacement character: it is told when its last byte has come.
-        settled = last or not text.endswith("\ufffd")
-        told = text[self._n_told :] if settled else text[self._n_told : -1]
-        self._n_told += len(told)
-        if settled:
-            self._ids = [index]
-            self._n_told = len(self._tokenizer.decode(self._ids))
-        return told
-
-
 def generate_ids(
     model: Transformer, ids: Int[Tensor, " seq"], sampling: SamplingConfig, stop: int | None = None
 ) -> Iterator[tuple[int, Float[np.ndarray, " d_vocab"], bool]]:
@@ -129,7 +108,9 @@ def generate_tokens(
 
     The model must not be one that trains meanwhile.
     """
-    text = _TextSoFar(tokenizer, ids.tolist())
+    write = tokenizer.writer()
+    for index in ids.tolist():
+        write(index, False)
     for count, (index, logits, slid) in enumerate(generate_ids(model, ids, sampling, stop), start=1):
         probabilities = np.exp(logits - logits.max())
         probabilities /= probabilities.sum()
@@ -139,7 +120,7 @@ def generate_tokens(
         yield GeneratedToken(
             index=index,
             token=tokenizer.token(index),
-            text=text.next(index, last=count == sampling.max_new_tokens),
+            text=write(index, count == sampling.max_new_tokens),
             probability=float(probabilities[index]),
             rank=int(np.count_nonzero(probabilities > probabilities[index])) + 1,
             candidates=tuple((tokenizer.token(i), p) for i, p in candidates),

@@ -8,6 +8,7 @@ from typing import cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -80,7 +81,8 @@ def guesses(logits: Float[Tensor, "layer seq d_vocab"], came: Int[Tensor, " came
     p = logits.float().softmax(dim=-1).cpu()
     p_first, first = p.max(dim=-1)
     p_came, rank = torch.full_like(p_first, torch.nan), torch.zeros_like(first)
-    own = p[:, torch.arange(len(came)), came.cpu()]
+    # What the vocabulary lacks has the id -1, and no chance to come: the last column.
+    own = F.pad(p, (0, 1))[:, torch.arange(len(came)), came.cpu()]
     p_came[:, : len(came)] = own
     rank[:, : len(came)] = 1 + (p[:, : len(came)] > own[..., None]).sum(dim=-1)
     return Guesses(first.numpy(), p_first.numpy(), p_came.numpy(), rank.numpy())

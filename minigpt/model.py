@@ -311,6 +311,7 @@ class Transformer(nn.Module):
     ) -> Float[Tensor, "*batch seq d_vocab"]:
         """Logits of the token after each of the ids, batched or not.
 
+        An id below 0 is of a token that the vocabulary lacks.
         With a cache, `ids` are the tokens after those that the cache holds, and the cache grows by them.
         """
         start = cache[0].length if cache else 0
@@ -318,7 +319,9 @@ class Transformer(nn.Module):
         if end > self.config.n_ctx:
             raise ValueError(f"The model sees {self.config.n_ctx} tokens at once, and got {end}.")
         rows = ids.reshape(-1, ids.shape[-1])
-        resid = self.embed(rows)
+        # A token that the vocabulary lacks says nothing but its place: it is read as zeros.
+        unknown = rows < 0
+        resid = self.embed(rows.masked_fill(unknown, 0)).masked_fill(unknown[..., None], 0)
         if self.config.positions == "learned":
             resid = resid + self.position.weight[start:end]
         elif self.config.positions == "sinusoidal":

@@ -1,26 +1,22 @@
 """Text <-> ids: words, characters, or byte-pair pieces; every prompt is read with the training vocabulary."""
 
+import codecs
 import json
-import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from tokenizers import Tokenizer as HFTokenizer
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from minigpt.spacing import ENGLISH, Spacing, Writer, learned
+from minigpt.splitting import clean as clean
+from minigpt.splitting import clean_ends, cut, split_words_as_before, stretches
+from minigpt.splitting import split_words as split_words
+
 UNKNOWN = "<unk>"
-# A word (with inner apostrophes and hyphens), a line end, or one sign of punctuation. Combining marks belong to their
-# letter: without them, vowel signs of Hindi, Hebrew or Arabic would fall off their words.
-_MARKS = r"\u0300-\u036f\u0591-\u05bd\u05bf-\u05c2\u05c4-\u05c7\u064b-\u065f\u0670\u0900-\u0903\u093a-\u094f"
-_WORD = re.compile(rf"\n|[\w{_MARKS}]+(?:['’-][\w{_MARKS}]+)*|[^\w\s]")
-_NO_SPACE_BEFORE = frozenset(".,;:!?)]}%’”…\n")
-_NO_SPACE_AFTER = frozenset("([{“‘$#\n")
-
-
-def clean(text: str) -> str:
-    """The text as every tokenizer may safely read it: lone surrogates become `?`, line ends become newlines."""
-    return text.encode("utf-8", errors="replace").decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+# How texts are read. 1: as before this number was written down. 2: by Unicode's rules, composed, with learned spaces.
+VERSION = 2
 
 
 @runtime_checkable
@@ -31,13 +27,20 @@ class Tokenizer(Protocol):
 
     @property
     def d_vocab(self) -> int:
-        """How many different ids there are."""
+        """How many different tokens there are: the V of ln V."""
 
     def encode(self, text: str) -> list[int]:
-        """Ids of the text; what the vocabulary lacks becomes `<unk>`, never nothing."""
+        """Ids of the text; what the vocabulary lacks becomes `<unk>`, never nothing.
+
+        `<unk>` is one of the d_vocab tokens only where the training text had tokens to leave out. Else its id is -1:
+        a model reads it as zeros, never writes it, and gives it no probability.
+        """
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of the ids."""
+
+    def writer(self) -> Callable[[int, bool], str]:
+        """Takes one id after the other, with whether it is the last, and gives what each adds to the decoded text."""
 
     def token(self, index: int) -> str:
         """The string that stands on an axis for this id."""
@@ -48,14 +51,8 @@ class Tokenizer(Protocol):
     def to_json(self) -> str:
         """All that `from_json` needs to build the same tokenizer again."""
 
-
-def split_words(text: str) -> list[str]:
-    """Words, punctuation marks and line ends, in order.
-
-    >>> split_words("The dog ran.\\nIt's late!")
-    ['The', 'dog', 'ran', '.', '\\n', "It's", 'late', '!']
-    """
-    return _WORD.findall(text)
+    def with_unknown(self) -> "Tokenizer":
+        """The same ids, with `<unk>` as the last of the d_vocab tokens: for a text with tokens that were not known."""
 
 
 def create_word_index(text: str, max_words: int = 8192) -> dict[str, int]:
@@ -67,71 +64,99 @@ def create_word_index(text: str, max_words: int = 8192) -> dict[str, int]:
     {'<unk>': 0, 'a': 1, 'dog': 2, 'and': 3, 'cat': 4}
     """
     counts = Counter(split_words(clean(text)))
+    return {UNKNOWN: 0} | {word: index for index, word in enumerate(_commonest(counts)[:max_words], start=1)}
+
+
+def _commonest(counts: Counter[str]) -> list[str]:
     # Counter keeps the order of first appearance and sorting is stable: the same text always gives the same ids.
-    kept = sorted(counts, key=lambda word: -counts[word])[:max_words]
-    return {UNKNOWN: 0} | {word: index for index, word in enumerate(kept, start=1)}
+    return sorted(counts, key=lambda word: -counts[word])
 
 
 class _Listed:
-    """What the word and the character tokenizer share: an index from token to id, with `<unk>` as id 0."""
+    """What the word and the character tokenizer share: a list of tokens, whose places are their ids."""
 
     kind: ClassVar[str]
 
-    def __init__(self, index: dict[str, int]) -> None:
-        self.index = index
-        self._tokens = list(index)
+    def __init__(self, tokens: Sequence[str], version: int = VERSION) -> None:
+        """tokens: `<unk>` is among them only where it counts. version: by which rules texts are read."""
+        self.index = {token: index for index, token in enumerate(tokens)}
+        self.version = version
+        self._tokens = list(tokens)
+        self._unknown = self.index.get(UNKNOWN, -1)
+        self._clean = clean if version > 1 else clean_ends
 
-    @staticmethod
-    def split(text: str) -> Sequence[str]:
-        """The text as tokens."""
-        return text
+    def split(self, text: str) -> Sequence[str]:
+        """The text as tokens, cleaned first."""
+        return self._clean(text)
 
     @property
     def d_vocab(self) -> int:
-        """How many different ids there are, `<unk>` included."""
+        """How many different tokens there are; `<unk>` is one only where the training text had tokens to leave out."""
         return len(self._tokens)
 
     def encode(self, text: str) -> list[int]:
-        """Ids of the text; a token that the vocabulary lacks becomes id 0, `<unk>`."""
-        return [self.index.get(token, 0) for token in self.split(clean(text))]
+        """Ids of the text; a token that the vocabulary lacks becomes the id of `<unk>`."""
+        return [self.index.get(token, self._unknown) for token in self.split(text)]
 
     def token(self, index: int) -> str:
         """The token of an id."""
-        return self._tokens[index]
+        return UNKNOWN if index == self._unknown else self._tokens[index]
 
     def unknown(self, text: str) -> list[str]:
         """The tokens of the text that the vocabulary lacks, each once, in order."""
-        return list(dict.fromkeys(token for token in self.split(clean(text)) if token not in self.index))
+        return list(dict.fromkeys(token for token in self.split(text) if token not in self.index))
+
+    def with_unknown(self) -> Tokenizer:
+        """The same ids, with `<unk>` as one of the tokens."""
+        return from_json(json.dumps(self._described(*[UNKNOWN] * (UNKNOWN not in self.index))))
 
     def to_json(self) -> str:
         """The tokens in the order of their ids."""
-        return json.dumps({"kind": self.kind, "tokens": self._tokens})
+        return json.dumps(self._described())
+
+    def _described(self, *more: str) -> dict[str, Any]:
+        return {"kind": self.kind, "version": self.version, "tokens": [*self._tokens, *more]}
 
 
 class WordTokenizer(_Listed):
-    """Words, punctuation and line ends. Spaces are not kept: `decode` puts them where English has them."""
+    """Words, punctuation and line ends. Spaces are not kept: `decode` puts them where the training text has them."""
 
     kind: ClassVar[str] = "word"
 
+    def __init__(self, tokens: Sequence[str], version: int = VERSION, spacing: Spacing = ENGLISH) -> None:
+        super().__init__(tokens, version)
+        self.spacing = spacing
+
     @classmethod
     def train(cls, text: str, max_words: int = 8192) -> "WordTokenizer":
-        """The vocabulary of a text."""
-        return cls(create_word_index(text, max_words))
+        """The vocabulary of a text; of more than `max_words` different words the rarest are read as `<unk>`."""
+        text = clean(text)
+        found = Counter(stretches(text))
+        cuts = {stretch: cut(stretch) for stretch in found}
+        counts: Counter[str] = Counter()
+        for stretch, n in found.items():
+            for word in cuts[stretch]:
+                counts[word] += n
+        words = _commonest(counts)
+        kept = words if len(words) <= max_words else [*words[:max_words], UNKNOWN]
+        return cls(kept, spacing=learned(text, found, cuts))
 
-    @staticmethod
-    def split(text: str) -> list[str]:
-        """The text as words, punctuation and line ends."""
-        return split_words(text)
+    def split(self, text: str) -> list[str]:
+        """The text as words, punctuation and line ends, cleaned first."""
+        return split_words(clean(text)) if self.version > 1 else split_words_as_before(clean_ends(text))
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The words with spaces between them, except around line ends and on the inner side of punctuation."""
-        pieces: list[str] = []
-        for index in ids:
-            token = self._tokens[index]
-            if pieces and token not in _NO_SPACE_BEFORE and pieces[-1] not in _NO_SPACE_AFTER:
-                pieces.append(" ")
-            pieces.append(token)
-        return "".join(pieces)
+        """The words with spaces between them, except where the training text has none."""
+        write = self.writer()
+        return "".join(write(index, False) for index in ids)
+
+    def writer(self) -> Callable[[int, bool], str]:
+        """Takes one id after the other and gives what each adds: its token, with a space before it or not."""
+        writer = Writer(self.spacing)
+        return lambda index, _last: writer.add(self.token(index))
+
+    def _described(self, *more: str) -> dict[str, Any]:
+        return super()._described(*more) | {"spacing": self.spacing.to_lists()}
 
 
 class CharacterTokenizer(_Listed):
@@ -141,12 +166,16 @@ class CharacterTokenizer(_Listed):
 
     @classmethod
     def train(cls, text: str) -> "CharacterTokenizer":
-        """The vocabulary of a text: its characters in the order of their code points, after `<unk>`."""
-        return cls({UNKNOWN: 0} | {char: index for index, char in enumerate(sorted(set(clean(text))), start=1)})
+        """The vocabulary of a text: its characters in the order of their code points."""
+        return cls(sorted(set(clean(text))))
 
     def decode(self, ids: Iterable[int]) -> str:
         """The characters, joined."""
-        return "".join(self._tokens[index] for index in ids)
+        return "".join(map(self.token, ids))
+
+    def writer(self) -> Callable[[int, bool], str]:
+        """Takes one id after the other and gives its character."""
+        return lambda index, _last: self.token(index)
 
 
 class BPETokenizer:
@@ -157,8 +186,9 @@ class BPETokenizer:
 
     kind: ClassVar[str] = "bpe"
 
-    def __init__(self, library: HFTokenizer) -> None:
+    def __init__(self, library: HFTokenizer, version: int = VERSION) -> None:
         self._library = library
+        self.version = version
         # The library writes bytes as printable stand-ins; GPT-2's table turns them back.
         byte_of = {char: byte for byte, char in _gpt2_byte_table().items()}
         self._bytes_of = {index: bytes(byte_of[char] for char in piece) for piece, index in library.get_vocab().items()}
@@ -182,16 +212,21 @@ class BPETokenizer:
 
     @property
     def d_vocab(self) -> int:
-        """How many different ids there are."""
+        """How many different pieces there are."""
         return int(self._library.get_vocab_size())
 
     def encode(self, text: str) -> list[int]:
         """Ids of the text."""
-        return list(self._library.encode(clean(text), add_special_tokens=False).ids)
+        return list(self._library.encode(self._clean(text), add_special_tokens=False).ids)
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of the ids; bytes that are no UTF-8 become the replacement character."""
         return self._bytes(ids).decode("utf-8", errors="replace")
+
+    def writer(self) -> Callable[[int, bool], str]:
+        """Takes one id after the other and gives the characters that it completes."""
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        return lambda index, last: decoder.decode(self._bytes([index]), last)
 
     def token(self, index: int) -> str:
         """The piece as text; a piece of a character's bytes as hexadecimal, `\\xe2\\x82`."""
@@ -207,7 +242,14 @@ class BPETokenizer:
 
     def to_json(self) -> str:
         """The library's own description."""
-        return json.dumps({"kind": self.kind, "library": self._library.to_str()})
+        return json.dumps({"kind": self.kind, "version": self.version, "library": self._library.to_str()})
+
+    def with_unknown(self) -> "BPETokenizer":
+        """Itself: nothing is unknown."""
+        return self
+
+    def _clean(self, text: str) -> str:
+        return clean(text) if self.version > 1 else clean_ends(text)
 
     def _bytes(self, ids: Iterable[int]) -> bytes:
         return b"".join(self._bytes_of[index] for index in ids)
@@ -241,7 +283,10 @@ def train_tokenizer(kind: str, text: str, d_vocab: int = 512) -> Tokenizer:
 def from_json(text: str) -> Tokenizer:
     """The tokenizer that `to_json` described."""
     data = json.loads(text)
+    version = data.get("version", 1)
     if data["kind"] == "bpe":
-        return BPETokenizer(HFTokenizer.from_str(data["library"]))
-    index = {token: index for index, token in enumerate(data["tokens"])}
-    return WordTokenizer(index) if data["kind"] == "word" else CharacterTokenizer(index)
+        return BPETokenizer(HFTokenizer.from_str(data["library"]), version)
+    if data["kind"] == "character":
+        return CharacterTokenizer(data["tokens"], version)
+    spacing = Spacing.from_lists(data["spacing"]) if "spacing" in data else ENGLISH
+    return WordTokenizer(data["tokens"], version, spacing)

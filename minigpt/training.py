@@ -33,7 +33,7 @@ from minigpt.generation import generate_ids
 from minigpt.history import History
 from minigpt.model import Transformer
 from minigpt.optimiser import Optimisers
-from minigpt.tokenizer import Tokenizer, train_tokenizer
+from minigpt.tokenizer import UNKNOWN, Tokenizer, train_tokenizer
 
 IGNORED = -100  # what a target is where nothing is to be predicted
 
@@ -98,13 +98,17 @@ def begin(
     config, training = config or GPTConfig(), training or TrainingConfig()
     chosen = train_tokenizer(tokenizer, text, bpe_vocab) if isinstance(tokenizer, str) else tokenizer
     ids = encode_text(text, chosen)
+    if int(ids.min()) < 0:
+        chosen = chosen.with_unknown()
+        ids = encode_text(text, chosen)
     notes = []
     fitted, references = fit(ids, chosen, config, training, log_probability)
     if fitted.n_ctx < config.n_ctx:
         seen = f"so the model sees {fitted.n_ctx} at once, not {config.n_ctx}."
         notes.append(f"The text has only {len(ids)} tokens, {seen}")
     check_memory(fitted, training)
-    unread = int((ids == 0).sum()) if chosen.unknown(text) else 0
+    counts = torch.bincount(ids, minlength=chosen.d_vocab).tolist()
+    unread = sum(count for index, count in enumerate(counts) if count and chosen.token(index) == UNKNOWN)
     if unread:
         notes.append(f"{unread:,} of {len(ids):,} tokens are rare words that the model reads as <unk>.")
     model, rng = untrained(fitted, training.seed)

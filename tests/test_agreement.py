@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minigpt.agreement import Agreement
-from minigpt.tokenizer import split_words
+from minigpt.splitting import split_words
 
 # What a reader knows, written down again here: the tests must not learn it from the code under test.
 SINGULAR = {"dog", "king", "bird", "cat", "girl", "fox"}

@@ -19,7 +19,7 @@ def state() -> minigpt.TrainingState:
 
 def test_main_train_returns_all_that_was_learned(state):
     assert state.step == 40
-    assert state.config.d_vocab == state.tokenizer.d_vocab == 11
+    assert state.config.d_vocab == state.tokenizer.d_vocab == 10
     assert state.model.config is state.config
     assert len(state.history.train) == 40
     assert state.history.train[-1][1] < 1 < state.history.train[0][1]
@@ -68,7 +68,7 @@ def test_attention_has_tokens_patterns_and_logits(state):
     assert isinstance(view, minigpt.AttentionView)
     assert view.tokens == ("the", "old", "king", "saw", "the", "dog")
     assert view.pattern.shape == (2, 2, 6, 6)
-    assert view.logits.shape == (6, 11)
+    assert view.logits.shape == (6, 10)
     np.testing.assert_allclose(view.pattern.sum(-1), 1, atol=1e-6)
     assert view.dropped == 0
 
@@ -119,7 +119,7 @@ def test_a_vocabulary_made_from_the_prompt_gives_its_ids_another_meaning(of_line
     right = of_lines.tokenizer.encode("cd|")
     mistaken = mistaken_ids(of_lines, "cd|").tolist()
     assert len(mistaken) == len(right)
-    assert mistaken == [1, 2, 3], "in the order of their code points, from 1"
+    assert mistaken == [0, 1, 2], "in the order of their code points, from 0"
     assert mistaken != right
     assert of_lines.tokenizer.decode(mistaken) == "\nab", "this is what the model reads"
     with pytest.raises(ValueError, match="more different tokens than the model knows"):

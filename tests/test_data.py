@@ -121,7 +121,7 @@ def test_validation_windows_are_always_the_same_from_first_to_last_token(n_token
 def test_a_text_too_short_is_refused_in_a_sentence(text, sentence):
     with pytest.raises(ValueError, match=sentence):
         encode_text(text, WordTokenizer.train(text))
-    assert encode_text("four words will do", WordTokenizer.train("four words will do")).tolist() == [1, 2, 3, 4]
+    assert encode_text("four words will do", WordTokenizer.train("four words will do")).tolist() == [0, 1, 2, 3]
 
 
 def slow_losses(tokens: list[int]) -> tuple[float, float]:

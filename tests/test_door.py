@@ -210,10 +210,10 @@ def test_what_is_broken_on_purpose_is_named_by_its_title_and_found_again():
 def test_a_plan_fits_the_text_and_draws_its_lines_before_any_step():
     settings = door.settings_of(FIELDS._replace(steps=50), "")
     plan = door.plan(door.read("one two three four five six seven eight", "word", 512), settings)
-    assert (plan.config.n_ctx, plan.config.d_vocab) == (5, 9)
+    assert (plan.config.n_ctx, plan.config.d_vocab) == (5, 8)
     assert plan.history.n_steps == 50
     assert plan.history.train == ()
-    assert plan.history.references.uniform == pytest.approx(math.log(9))
+    assert plan.history.references.uniform == pytest.approx(math.log(8))
     assert plan.n_params > 9 * plan.config.d_model
 
 

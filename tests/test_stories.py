@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from minigpt.splitting import split_words
 from minigpt.stories import Stories, make_stories
-from minigpt.tokenizer import split_words
 
 # What a reader knows, written down again here: the tests must not learn it from the code under test.
 PRONOUN = dict.fromkeys(("king", "boy"), "he") | dict.fromkeys(("queen", "girl"), "she")

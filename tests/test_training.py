@@ -170,7 +170,7 @@ def test_a_markov_source_is_learned_to_its_own_surprise_and_never_below():
     with torch.no_grad():
         model_loss = cross_entropy(state.model, windows[:, :-1], windows[:, 1:]).item()
     true_loss = -markov_log_probability(held_out, transition).mean()
-    assert state.tokenizer.d_vocab == len(SYMBOLS) + 1
+    assert state.tokenizer.d_vocab == len(SYMBOLS)
     assert -0.02 <= model_loss - true_loss <= 0.05
     assert true_loss < state.history.references.unigram - 0.2
 

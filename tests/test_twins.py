@@ -61,8 +61,10 @@ def test_what_both_have_begins_with_the_same_weights(without: str) -> None:
 
 
 def test_a_twin_without_a_residual_stream_learns() -> None:
-    twin = advance(begun_alike(untrained("residual"), untrained()), 20)
-    assert twin.history.validation[-1][1] < twin.history.references.uniform - 0.02
+    counting = "one two three four five six seven eight " * 60
+    run, without = (begin(counting, "word", *broken([], CONFIG, TRAINING, name)) for name in ("", "residual"))
+    twin = advance(begun_alike(without, run), 30)
+    assert twin.history.validation[-1][1] < twin.history.references.uniform - 0.3
 
 
 def test_a_twin_that_lacks_nothing_is_the_run_itself() -> None:

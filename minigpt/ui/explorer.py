@@ -132,7 +132,7 @@ class Exploration:
         entropy = float(-(p[p > 0] * np.log(p[p > 0])).sum())
         if position >= len(self.ids):
             return Told(None, None, None, entropy)
-        own = float(p[self.ids[position]])
+        own = chance(p, self.ids[position])
         return Told(own, 1 + int((p > own).sum()), -float(np.log(max(own, 1e-45))), entropy)
 
     @cached_property
@@ -144,7 +144,7 @@ class Exploration:
         found, n_ctx = np.full(len(self.ids), np.nan), self.state.config.n_ctx
         logits = self.view.logits if not self.view.dropped else self._logits(0, n_ctx)
         for position in range(1, min(len(self.ids), n_ctx + 1)):
-            found[position] = softmax(logits[position - 1])[self.ids[position]]
+            found[position] = chance(softmax(logits[position - 1]), self.ids[position])
         for position, token in enumerate(self.tokens, start=len(self.prompt)):
             if position <= n_ctx:
                 continue
@@ -203,6 +203,11 @@ def softmax(logits: Float[np.ndarray, " d_vocab"]) -> Float[np.ndarray, " d_voca
     """Probabilities of the logits."""
     shifted = np.exp(logits - logits.max())
     return shifted / shifted.sum()
+
+
+def chance(p: Float[np.ndarray, " d_vocab"], index: int) -> float:
+    """The probability of an id; 0 for the one that stands for what the vocabulary lacks."""
+    return float(p[index]) if index >= 0 else 0.0
 
 
 def sharpest_head(view: AttentionView) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from minigpt.figures.labels import for_page
 from minigpt.hooks import AttentionView
-from minigpt.ui.explorer import Exploration, Game, Selection
+from minigpt.ui.explorer import Exploration, Game, Selection, chance
 from minigpt.ui.fragment import Node, h
 
 N_OPTIONS = 4
@@ -110,7 +110,7 @@ def candidates(exploration: Exploration, chosen: Selection) -> tuple[list[tuple[
     ids = [int(index) for index in np.argsort(-p, kind="stable")[: len(bars)]]
     ids += [index for index in dict.fromkeys((came, guess)) if index not in ids]
     marks = {came: "came", guess: "you"} if came != guess else {came: "you, right"}
-    shown = [(_name(exploration, chosen.position, index), float(p[index])) for index in ids]
+    shown = [(_name(exploration, chosen.position, index), chance(p, index)) for index in ids]
     return shown, len(p) - len(ids), [marks.get(index, "") for index in ids]
 
 
@@ -124,9 +124,9 @@ def _name(exploration: Exploration, position: int, index: int) -> str:
 def _told(exploration: Exploration, position: int, guess: int) -> Sequence[Node]:
     p, came = exploration.distribution(position), exploration.ids[position]
     assert p is not None
-    chance = float(p[guess])
-    number = f"{chance:.2f}" if chance >= 0.01 else f"{chance:.3f}" if chance >= 0.0005 else "under 0.001"
-    rank = 1 + int((p > p[guess]).sum())
+    given = chance(p, guess)
+    number = f"{given:.2f}" if given >= 0.01 else f"{given:.3f}" if given >= 0.0005 else "under 0.001"
+    rank = 1 + int((p > given).sum())
     token = h("code", for_page(_name(exploration, position, guess), 24))
     to_model = f"{number} to the model, its {RANKS.get(rank, f'choice number {rank:,}')}."
     if guess == came:

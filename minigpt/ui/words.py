@@ -189,10 +189,10 @@ def unknown_words(unknown: Sequence[str], tokenizer: Tokenizer) -> str:
     more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
     verb, them = ("is", "it") if len(unknown) == 1 else ("are", "them")
     # Ids follow the counts: the first readable ones are the commonest words.
-    every = (tokenizer.token(index) for index in range(1, tokenizer.d_vocab))
+    every = (tokenizer.token(index) for index in range(tokenizer.d_vocab))
     known = ", ".join(islice((token for token in every if len(token) > 2 and token.isalpha()), 3))
     if not known:
-        known = ", ".join(tokenizer.token(index) for index in range(1, min(4, tokenizer.d_vocab)) if index)
+        known = ", ".join(tokenizer.token(index) for index in range(min(3, tokenizer.d_vocab)))
     kind = "Words" if tokenizer.kind == "word" else "Letters"
     fate = f"{named}{more} {verb} not in the training text, so the model reads {them} as unknown."
     return f"{fate} {kind} it knows: {known}."
