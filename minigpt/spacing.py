@@ -115,7 +115,7 @@ def _majority(sides: dict[str, _Sides], pairs: frozenset[tuple[str, str]]) -> Sp
             left.add(sign)
         if seen.joined_right > seen.apart_right or (seen.joined_right == seen.apart_right and _OPENS.match(sign)):
             right.add(sign)
-        if min(seen.opening, seen.closing) > 0.6 * max(seen.opening, seen.closing):
+        if min(seen.opening, seen.closing) > 0.25 * max(seen.opening, seen.closing):
             paired.add(sign)
     return Spacing(frozenset(left), frozenset(right), frozenset(paired), pairs)
 
