@@ -175,15 +175,3 @@ def test_any_text_is_cleaned_once_and_its_words_come_back(text):
     assert tokenizer.encode(back) == ids
     letters = CharacterTokenizer.train(text)
     assert letters.decode(letters.encode(text)) == once
-
-
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
-@given(LETTERS, LETTERS, st.sampled_from(["word", "character", "bpe"]))
-def test_any_text_can_be_trained_on_prompted_and_looked_into(text, prompt, kind):
-    state = advance(begin(f"{text} once upon a time", kind, TINY, BRIEF, bpe_vocab=260), 1)
-    asked = f"{prompt} a"
-    tokens = list(generate(state, asked, 3))
-    assert len(tokens) == 3
-    assert all(0 <= token.index < state.config.d_vocab for token in tokens)
-    view = attention(state, asked)
-    np.testing.assert_allclose(view.pattern.sum(-1), 1, atol=1e-5)
