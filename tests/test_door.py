@@ -11,57 +11,6 @@ from minigpt.corpora import LESSONS
 from minigpt.ui import door
 
 FIELDS = door.preset_fields("small", "stories")
-PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(range(256)) * 8
-GERMAN = "Der König sah die Königin – „schön“ …"
-
-
-@pytest.fixture
-def opened(tmp_path):
-    """What the page gets from a file with these bytes."""
-
-    def read(data: bytes, name: str = "notes.txt") -> str:
-        path = tmp_path / name
-        path.write_bytes(data)
-        return door.file_text(str(path))
-
-    return read
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
-def test_a_file_is_read_in_the_encoding_that_it_has(opened, encoding):
-    assert opened(GERMAN.encode(encoding)) == GERMAN
-
-
-def test_big_endian_utf_16_is_read_by_its_mark(opened):
-    assert opened(b"\xfe\xff" + GERMAN.encode("utf-16-be")) == GERMAN
-
-
-def test_line_ends_of_every_system_become_newlines(opened):
-    assert opened(b"one\r\ntwo\rthree\n") == "one\ntwo\nthree\n"
-
-
-@pytest.mark.parametrize("data", [PNG, bytes(1000), b"PK\x03\x04" + bytes(range(32)) * 40])
-def test_a_file_that_is_no_text_is_refused_by_name(opened, data):
-    with pytest.raises(ValueError, match=r"“cat\.png” is not a text file\. Open a \.txt or \.md file, or paste"):
-        opened(data, "cat.png")
-
-
-def test_a_file_cut_off_in_the_middle_of_a_letter_is_refused_by_name(opened):
-    with pytest.raises(ValueError, match=r"^“notes\.txt” is not a text file\."):
-        opened(GERMAN.encode("utf-16")[:-1])
-
-
-def test_an_empty_file_is_an_empty_text(opened):
-    assert opened(b"") == ""
-
-
-def test_a_file_of_many_bytes_is_refused_by_name(opened, monkeypatch):
-    monkeypatch.setattr(door, "MAX_LETTERS", 1000)
-    with pytest.raises(ValueError, match=r"^“long\.txt” is too large: 1,000 letters fit\. Open a shorter file\.$"):
-        opened(b"a" * 4001, "long.txt")
-    with pytest.raises(ValueError, match=r"^This text has 1,001 letters and 1,000 fit\."):
-        opened(b"a" * 1001)
-    assert opened("\U0001f469".encode() * 1000) == "\U0001f469" * 1000
 
 
 def test_a_pasted_text_fits_to_the_letter():

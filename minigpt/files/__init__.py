@@ -13,7 +13,7 @@ from minigpt.files import documents
 from minigpt.files.decoding import ENCODINGS, Decoded, decode
 from minigpt.files.transcripts import transcript
 
-MAX_BYTES = 32_000_000
+MAX_BYTES = 12_000_000
 SECONDS = 30  # for the longest document that fits
 
 __all__ = ["ENCODINGS", "MAX_BYTES", "FileText", "read_file"]
@@ -23,6 +23,7 @@ _WHAT_TO_DO = {
     "it is locked with a password": "is locked with a password. Save a copy without one and open that.",
     "it holds pictures of pages and no letters": "holds pictures of pages and no letters. Let a program for text "
     "recognition (OCR) read it first.",
+    "no library": "cannot be read here, because a library is missing. Save it as text and open that.",
     "it is damaged": "is damaged or of an unusual kind. Open it in its own program, save it as text, and open that.",
 }
 _PACKED = {

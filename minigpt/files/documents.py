@@ -145,6 +145,8 @@ def _main() -> None:
         told = {"text": text, "note": note}
     except Refused as error:
         told = {"refused": str(error)}
+    except ImportError:
+        told = {"refused": "no library"}
     except (Exception, MemoryError):  # Whatever the libraries make of a broken file.
         told = {"refused": "it is damaged"}
     sys.stdout.buffer.write(json.dumps(told).encode())

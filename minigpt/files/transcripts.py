@@ -11,7 +11,7 @@ _TIME = r"\d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?:[\s\u202f]?[APap]\.?[Mm]\.?)?"
 _DATE = r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}"
 # WhatsApp, Signal and their like, then what IRC clients write.
 _CHAT = (
-    re.compile(rf"^\u200e?\[?{_DATE},?\s+{_TIME}\]?(?:\s+-|:)?\s+(?P<said>[^:\n]{{1,60}}: ?.*)$"),
+    re.compile(rf"^\u200e?(?:\[{_DATE},?\s+{_TIME}\]|{_DATE},?\s+{_TIME}\s+-)\s+(?P<said>[^:\n]{{1,60}}: ?.*)$"),
     re.compile(rf"^\[?(?:{_DATE}[ T])?{_TIME}\]?\s+<[ @+]?(?P<who>[^<>\n]{{1,40}})>\s?(?P<text>.*)$"),
 )
 _STAMP = re.compile(rf"^\u200e?\[?{_DATE},?\s+{_TIME}\]?")

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import fields as dataclass_fields
 from functools import lru_cache
-from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any, NamedTuple, TypeVar
 
@@ -46,22 +45,6 @@ def text_of(value: object) -> str:
             f"This text has {len(text):,} letters and {MAX_LETTERS:,} fit. Paste a part of it, or open a shorter file."
         )
     return text
-
-
-def file_text(path: str) -> str:
-    """The text of an opened file; ValueError where it holds none."""
-    name, data = Path(path).name, Path(path).read_bytes()
-    if len(data) > 4 * MAX_LETTERS:
-        raise ValueError(f"“{name}” is too large: {MAX_LETTERS:,} letters fit. Open a shorter file.")
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError:
-        text = data.decode("cp1252", errors="replace")
-    odd = sum(1 for char in text[:10_000] if char == "\ufffd" or (char < " " and char not in "\t\n\r\f"))
-    if odd > len(text[:10_000]) / 50:
-        raise ValueError(f"“{name}” is not a text file. Open a .txt or .md file, or paste the text into the box.")
-    return text_of(text)
 
 
 @dataclass(frozen=True)

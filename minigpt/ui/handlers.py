@@ -132,13 +132,6 @@ class Page:
             return ["", text, door.OWN_TEXT, words.look_for(door.OWN_TEXT)]
         return [cleared, "", door.OWN_TEXT, words.look_for(door.OWN_TEXT)]
 
-    def open_file(self, path: str, at_hand: str) -> list[Update]:
-        """The text of a file, or the reason why it has none; then the text at hand stays, and `describe` says why."""
-        text, error = door.shown(door.file_text, path)
-        if error:
-            return [*[gr.skip()] * 4, (at_hand, error)]
-        return [text, door.OWN_TEXT, text, words.look_for(door.OWN_TEXT), NO_REFUSAL]
-
     def describe(
         self,
         request: gr.Request,

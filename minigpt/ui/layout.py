@@ -8,7 +8,17 @@ from minigpt import figures
 from minigpt.breaks import BREAKS
 from minigpt.config import PRESETS, Positions
 from minigpt.corpora import LESSONS
-from minigpt.ui import door, endpoints, endpoints_heads, endpoints_look, explore_panel, languages, lesson_words, words
+from minigpt.ui import (
+    door,
+    endpoints,
+    endpoints_heads,
+    endpoints_look,
+    explore_panel,
+    languages,
+    lesson_words,
+    opening,
+    words,
+)
 from minigpt.ui.deeper import Deeper, Tab
 from minigpt.ui.explore_panel import EXPLORE_NAMES, SAMPLING_NAMES
 from minigpt.ui.exploring import Exploring
@@ -96,6 +106,7 @@ def _text_panel() -> Parts:
         with gr.Row():
             parts["open_file"] = gr.UploadButton("Open a file", size="sm", type="filepath", elem_id="open-file")
             parts["clear"] = gr.Button("Clear", size="sm", elem_id="clear")
+        parts |= opening.build()
         parts["tokenizer"] = gr.Radio(
             list(door.KINDS),
             value=door.LABELS[lesson.tokenizer],
@@ -230,7 +241,7 @@ def _wire_text(page: Page, wires: Wires) -> None:
     wires.on("click draw_anew", page.draw_anew, ("lesson", *KNOB_NAMES), drawn)
     wires.on(("submit", *KNOB_NAMES), page.draw_anew, ("lesson", *KNOB_NAMES), drawn)
     wires.on("click clear", page.clear_text, "text cleared", "text cleared lesson look_for")
-    wires.on("upload open_file", page.open_file, "open_file text", "text lesson own look_for refused")
+    opening.wire(wires)
     wires.on("change tokenizer", page.pick_tokenizer, "tokenizer", "pieces", **EACH)
     told = ("text", "run", "lesson", "drawn_with", "refused", "prompt", "prompts", *fields)
     in_turn = {**LAST, "concurrency_id": "describe"}

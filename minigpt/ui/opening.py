@@ -45,7 +45,9 @@ def wire(wires: Wires) -> None:
     """Who answers when a file comes, is read anew, is taken back, or gives way to another text."""
     shown = "text lesson own look_for refused opened file_note encoding"
     wires.on("upload open_file", open_file, "open_file text", shown)
-    wires.on("input encoding", read_as, "encoding opened text", shown, js="(value, ...rest) => [mgPicked(value), ...rest]")
+    wires.on(
+        "input encoding", read_as, "encoding opened text", shown, js="(value, ...rest) => [mgPicked(value), ...rest]"
+    )
     wires.on("select file_note", undo, "opened text", shown)
     wires.on("change text", left, "text opened", "opened file_note encoding", **EACH)
 

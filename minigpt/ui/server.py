@@ -7,17 +7,17 @@ import sys
 import gradio as gr
 import torch
 
+from minigpt.files import MAX_BYTES
 from minigpt.paths import asset
 from minigpt.runs import local_runs
 from minigpt.ui.delivery import early
-from minigpt.ui.door import MAX_LETTERS
 from minigpt.ui.handlers import Page
 from minigpt.ui.languages import tables
 from minigpt.ui.layout import build
 from minigpt.ui.theme import theme
 from minigpt.ui.view import SCRIPTS, head_html
 
-SMALL_SCRIPTS = ("languages.js", "fragment.js", "guide.js", "scrub.js", "table.js", "copy.js", "film.js")
+SMALL_SCRIPTS = ("languages.js", "fragment.js", "guide.js", "scrub.js", "table.js", "copy.js", "film.js", "box.js")
 
 
 def launch_options() -> dict[str, object]:
@@ -28,7 +28,7 @@ def launch_options() -> dict[str, object]:
         "head": head_html() + tables() + "".join(map(_script, SMALL_SCRIPTS)),
         "app_kwargs": {"middleware": [early(SCRIPTS)]},
         "max_threads": 100,
-        "max_file_size": 4 * MAX_LETTERS,
+        "max_file_size": MAX_BYTES,
         "footer_links": ["api"],
         "mcp_server": True,  # Where gradio[mcp] is installed; without it Gradio goes on as if nothing were asked.
         "run_history": False,  # Would keep a pasted text in the browser of a shared classroom machine.
