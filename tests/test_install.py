@@ -1,12 +1,16 @@
 """One source of truth for what is installed: a range in pyproject.toml for every pin, and a pin for every range."""
 
+import sys
 import tomllib
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+import app
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -73,3 +77,21 @@ def test_a_space_takes_torch_from_the_index_without_cuda():
 
 def test_zerogpu_gets_a_torch_that_it_takes():
     assert pins("requirements.txt", {"python_full_version": "3.12.12"})["torch"] <= Version("2.11.99")
+
+
+def test_zerogpu_sees_a_function_for_its_gpu_and_nobody_else_needs_its_package(monkeypatch):
+    stand_in, decorated = ModuleType("spaces"), []
+    stand_in.GPU = lambda function: decorated.append(function) or function  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "spaces", stand_in)
+    assert callable(app.for_zerogpu())
+    assert len(decorated) == 1
+    monkeypatch.setitem(sys.modules, "spaces", None)
+    assert app.for_zerogpu() is None
+
+
+def test_what_is_installed_says_its_types_and_has_its_command():
+    assert PROJECT["name"] == "minigpt-explorer"
+    assert PROJECT["scripts"] == {"minigpt": "minigpt.__main__:main"}
+    assert (ROOT / "minigpt" / "py.typed").is_file()
+    assert f"\nversion: {PROJECT['version']}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\n## {PROJECT['version']}\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

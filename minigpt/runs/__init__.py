@@ -1,8 +1,19 @@
 """A run's life: record, scheduler, workers, store."""
 
-from minigpt.runs.local import local_runs, warm_up
+from minigpt.runs.local import local_runs, runs_folder, warm_up
 from minigpt.runs.record import ACTIVE, Progress, RunSettings
 from minigpt.runs.scheduler import Runs, UnknownRun
 from minigpt.runs.worker import NICE, work
 
-__all__ = ["ACTIVE", "NICE", "Progress", "RunSettings", "Runs", "UnknownRun", "local_runs", "warm_up", "work"]
+__all__ = [
+    "ACTIVE",
+    "NICE",
+    "Progress",
+    "RunSettings",
+    "Runs",
+    "UnknownRun",
+    "local_runs",
+    "runs_folder",
+    "warm_up",
+    "work",
+]

@@ -19,16 +19,20 @@ def n_cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
+def runs_folder() -> Path:
+    """Where runs are kept: MINIGPT_RUNS or ~/.cache/minigpt/runs."""
+    return Path(os.environ.get("MINIGPT_RUNS") or Path.home() / ".cache" / "minigpt" / "runs")
+
+
 def local_runs(folder: Path | None = None, n_workers: int | None = None) -> Runs:
     """Runs on a pool of spawned processes, one a core, kept under `folder` (default: MINIGPT_RUNS or ~/.cache)."""
     workers = n_workers or n_cores()
-    default = os.environ.get("MINIGPT_RUNS") or Path.home() / ".cache" / "minigpt" / "runs"
 
     def pool() -> Executor:
         spawn = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(workers, mp_context=spawn, initializer=prepare_process)
 
-    return Runs(Path(folder or default), pool, workers)
+    return Runs(folder or runs_folder(), pool, workers)
 
 
 def warm_up(runs: Runs, n_workers: int | None = None) -> float:
