@@ -134,7 +134,11 @@ def test_a_word_file_becomes_its_paragraphs_and_tables_in_order():
 def test_what_was_inserted_in_a_word_file_stays_and_what_was_deleted_is_gone():
     made = word_file()
     space = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
-    for tag, inner, words in (("ins", "t", " Snow fell."), ("del", "delText", " Rain fell.")):
+    for tag, inner, words in (
+        ("ins", "t", " Snow fell."),
+        ("del", "delText", " Rain fell."),
+        ("moveFrom", "t", " Hail fell."),
+    ):
         run = made.paragraphs[0]._p.makeelement(f"{{{space}}}{tag}", {})
         part = run.makeelement(f"{{{space}}}r", {})
         text = part.makeelement(f"{{{space}}}{inner}", {})

@@ -64,13 +64,13 @@ def of_docx(data: bytes) -> tuple[str, str]:
     # Opening reads no more than the parts; python-docx lets lxml resolve no entity and ask for nothing.
     body = docx.Document(io.BytesIO(data)).element.body
     space = body.nsmap["w"]
-    name = {tag: f"{{{space}}}{tag}" for tag in ("p", "t", "tab", "br", "cr", "noBreakHyphen", "tc", "tr", "del")}
+    name = {tag: f"{{{space}}}{tag}" for tag in ("p", "t", "tab", "br", "cr", "noBreakHyphen", "tc", "tr", "moveFrom")}
     seen: list[str] = []
 
     def walk(node: Any) -> None:
         for child in node:
             tag = child.tag
-            if tag == name["del"] or (isinstance(tag, str) and tag.endswith("}Fallback")):
+            if tag == name["moveFrom"] or (isinstance(tag, str) and tag.endswith("}Fallback")):
                 continue
             if tag == name["t"]:
                 seen.append(child.text or "")
