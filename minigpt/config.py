@@ -1,5 +1,6 @@
 """What a person can choose, validated once, at the door: every error says what would have worked."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -8,30 +9,53 @@ ActFn = Literal["relu", "gelu", "gelu_tanh", "silu"]
 OptimiserName = Literal["muon", "adamw"]
 TokenizerKind = Literal["word", "character", "bpe"]
 Windows = Literal["anywhere", "line starts", "single lines", "chunks"]
+ValidationPlace = Literal["end", "spread"]
 
 # Far beyond what two cores train in a lesson; near enough that a slip of the keyboard cannot exhaust a shared server.
 MAX_PARAMETERS = 100_000_000
 MAX_ACTIVATIONS = 500_000_000
 
 
+# What the page calls a setting, and so what a refusal calls it.
+LABELS = {
+    "n_layers": "Layers",
+    "n_heads": "Heads",
+    "d_model": "Width",
+    "n_ctx": "Context",
+    "positions": "Positions",
+    "steps": "Steps",
+    "batch_size": "Batch",
+    "learning_rate": "Learning rate",
+    "optimiser": "Optimiser",
+    "seed": "Seed",
+    "validation_fraction": "Held out, share",
+    "validation_place": "Held out, place",
+    "max_new_tokens": "Tokens",
+    "temperature": "Temperature",
+    "top_k": "Top-k",
+    "top_p": "Top-p",
+}
+
+
 def check_whole(name: str, value: object, low: int, high: int) -> None:
     """Raise ValueError, naming the setting and its limits, unless the value is a whole number within them."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(f"{name} must be a whole number from {low:,} to {high:,}, not {value!r}.")
+        said = LABELS.get(name, name)
+        raise ValueError(f"{said} must be a whole number from {low:,} to {high:,}, not {value!r}.")
 
 
 def check_number(name: str, value: object, low: float, high: float) -> None:
     """Raise ValueError, naming the setting and its limits, unless the value is a number within them."""
     # `not low <= value` also refuses NaN.
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise ValueError(f"{name} must be a number from {low:g} to {high:g}, not {value!r}.")
+        raise ValueError(f"{LABELS.get(name, name)} must be a number from {low:g} to {high:g}, not {value!r}.")
 
 
 def check_one_of(name: str, value: object, allowed: object) -> None:
     """Raise ValueError, naming the choices, unless the value is one of a `Literal`'s."""
     names = get_args(allowed)
     if value not in names:
-        raise ValueError(f"{name} must be one of {', '.join(names)}, not {value!r}.")
+        raise ValueError(f"{LABELS.get(name, name)} must be one of {', '.join(names)}, not {value!r}.")
 
 
 @dataclass(frozen=True)
@@ -69,7 +93,7 @@ class GPTConfig:
         check_whole("d_model", self.d_model, 1, 4096)
         check_whole("n_heads", self.n_heads, 1, 64)
         check_whole("n_layers", self.n_layers, 1, 64)
-        check_whole("d_head", self.d_head, 0, 1024)
+        check_whole("d_head", self.d_head, 0, 4096)
         check_one_of("positions", self.positions, Positions)
         check_one_of("act_fn", self.act_fn, ActFn)
         for name in ("causal", "scale_scores", "layer_norm", "residual", "bias", "tie_unembedding"):
@@ -77,23 +101,45 @@ class GPTConfig:
                 raise ValueError(f"{name} must be True or False, not {getattr(self, name)!r}.")
         if self.init_std is not None:
             check_number("init_std", self.init_std, 0, 10)
-        if self.d_head == 0:
-            if self.d_model % self.n_heads:
-                raise ValueError(
-                    f"d_model {self.d_model} cannot be shared by {self.n_heads} heads; "
-                    f"{self.d_model // self.n_heads * self.n_heads or self.n_heads} can."
-                )
-            object.__setattr__(self, "d_head", self.d_model // self.n_heads)
+        # A head as wide as its share of the width follows it; another was asked for by itself.
+        own_d_head = 0 if self.d_head * self.n_heads == self.d_model else self.d_head
         if self.d_mlp is None:
             object.__setattr__(self, "d_mlp", 4 * self.d_model)
         check_whole("d_mlp", self.d_mlp, 0, 16_384)
+        if own_d_head == 0:
+            if self.d_model % self.n_heads:
+                heads = f"{self.n_heads} heads"
+                raise ValueError(
+                    f"Width {self.d_model} cannot be shared by {heads}. Try width {self._fitting_width()}."
+                )
+            object.__setattr__(self, "d_head", self.d_model // self.n_heads)
         if self.positions == "rotary" and self.d_head % 2:
-            raise ValueError(f"Rotary positions turn pairs of numbers, so d_head must be even, not {self.d_head}.")
+            better = f"d_head {self.d_head + 1}" if own_d_head else f"width {self._fitting_width()}"
+            what = f"the width of a head must be even, not {self.d_head}"
+            raise ValueError(f"Rotary positions turn pairs of numbers, so {what}. Try {better}.")
         if self.positions == "sinusoidal" and self.d_model % 2:
-            raise ValueError(f"Sinusoidal positions need an even d_model, not {self.d_model}.")
-        size = self.n_layers * (4 * self.d_model * self.n_heads * self.d_head + 2 * self.d_model * self.width_of_mlp)
-        if size + self.d_vocab * self.d_model > MAX_PARAMETERS:
-            raise ValueError(f"This model would have more than {MAX_PARAMETERS:,} parameters; make d_model smaller.")
+            better = str(self.d_model + 1 if own_d_head else self._fitting_width())
+            raise ValueError(f"Sinusoidal positions need an even width, not {self.d_model}. Try width {better}.")
+        if self._size(self.d_model, own_d_head) > MAX_PARAMETERS:
+            better = str(self._fitting_width(own_d_head))
+            raise ValueError(f"This model would have more than {MAX_PARAMETERS:,} parameters. Try width {better}.")
+
+    def _size(self, width: int, d_head: int) -> float:
+        """About how many parameters a model of another width has, whose MLP is as many widths wide as this one's."""
+        heads, mlp = self.n_heads * d_head or width, self.width_of_mlp * width / self.d_model
+        return self.n_layers * (4 * width * heads + 2 * width * mlp) + self.d_vocab * width
+
+    def _fitting_width(self, d_head: int = 0) -> int:
+        """The width nearest to the one asked for that works with all the rest; 2 where none does."""
+        shared = 1 if d_head else self.n_heads * (2 if self.positions == "rotary" else 1)
+        widest = min(4096, 16_384 * self.d_model // max(1, self.width_of_mlp))
+        # A model grows with its width, so of all that can be shared the first below the limit is the largest.
+        step = math.lcm(2, shared)
+        low, high = 0, widest // step
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if self._size(middle * step, d_head) <= MAX_PARAMETERS else (low, middle - 1)
+        return max(2, step * min(low, max(1, round(self.d_model / step))))
 
     @property
     def width_of_mlp(self) -> int:
@@ -121,7 +167,9 @@ class TrainingConfig:
         and embeddings and vectors move with AdamW at a third of it.
     warmup_steps: the learning rate rises linearly over these, then falls along a cosine to `final_lr_fraction` of it.
     clip_norm: the gradient's largest allowed norm; 0 switches clipping off.
-    validation_fraction: share of the tokens, from the end of the text, that the model never trains on.
+    validation_fraction: share of the tokens that the model never trains on.
+    validation_place: where they stand: at the "end" of the text, or "spread" over it in pieces. A text of one's own may
+        end unlike the rest, and then its end says little of the rest: see benchmarks/held_out.py.
     eval_every: validation loss and a sample come after each so many steps; None means twenty times in a run.
     sample_tokens: length of that sample; 0 writes none.
     windows: the stretches of text that a batch is made of. They begin "anywhere"; or at "line starts"; or there, and
@@ -139,6 +187,7 @@ class TrainingConfig:
     clip_norm: float = 1.0
     weight_decay: float = 0.0
     validation_fraction: float = 0.1
+    validation_place: ValidationPlace = "end"
     eval_every: int | None = None
     sample_tokens: int = 32
     seed: int = 0
@@ -157,6 +206,7 @@ class TrainingConfig:
         check_number("clip_norm", self.clip_norm, 0, 1e6)
         check_number("weight_decay", self.weight_decay, 0, 10)
         check_number("validation_fraction", self.validation_fraction, 0.01, 0.5)
+        check_one_of("validation_place", self.validation_place, ValidationPlace)
         if self.eval_every is None:
             object.__setattr__(self, "eval_every", max(1, self.steps // 20))
         check_whole("eval_every", self.eval_every, 1, 100_000)
@@ -219,11 +269,19 @@ def check_memory(config: GPTConfig, training: TrainingConfig) -> None:
 
     Counts the numbers that one forward pass keeps for the backward one: residual streams, patterns and logits.
     """
-    per_token = config.n_layers * (8 * config.d_model + 2 * config.width_of_mlp + 2 * config.n_heads * config.n_ctx)
-    fitting = MAX_ACTIVATIONS // (config.n_ctx * (per_token + 2 * config.d_vocab))
-    if training.batch_size > fitting:
-        what = f"A batch of {training.batch_size} texts of {config.n_ctx} tokens is too large for this machine."
-        better = (
-            f"Try a batch of {fitting}, or a smaller context." if fitting else "Try a smaller context, or fewer heads."
-        )
-        raise ValueError(f"{what} {better}")
+    if training.batch_size <= (fitting := _fitting_batch(config, config.n_ctx)):
+        return
+    what = f"A batch of {training.batch_size} texts of {config.n_ctx} tokens is too large for this machine."
+    context = config.n_ctx
+    while not _fitting_batch(config, context):
+        context //= 2
+    raise ValueError(
+        f"{what} Try a batch of {fitting or _fitting_batch(config, context)}"
+        + ("." if fitting else f" and a context of {context}.")
+    )
+
+
+def _fitting_batch(config: GPTConfig, n_ctx: int) -> int:
+    """The largest batch for which there is room, 0 where there is none for a single text."""
+    per_token = config.n_layers * (8 * config.d_model + 2 * config.width_of_mlp + 2 * config.n_heads * n_ctx)
+    return MAX_ACTIVATIONS // (n_ctx * (per_token + 2 * config.d_vocab))

@@ -14,6 +14,8 @@ from minigpt.splitting import clean, split_words
 from minigpt.tokenizer import UNKNOWN, Tokenizer
 
 MIN_TOKENS = 4
+# Of a part held out that is spread over the text: at most so many pieces, of at least so many tokens.
+MOST_PIECES, PIECE_TOKENS = 10, 32
 
 
 def text_to_tensor(text: str, word_index: dict[str, int]) -> Int[Tensor, " seq"]:
@@ -38,22 +40,71 @@ def encode_text(text: str, tokenizer: Tokenizer) -> Int[Tensor, " seq"]:
 
 @dataclass(frozen=True)
 class Split:
-    """The training part of the ids, and the validation part from their end."""
+    """The training part of some ids, and the validation part.
 
-    train: Int[Tensor, " seq"]
-    validation: Int[Tensor, " seq_validation"]
-
-
-def split(ids: Int[Tensor, " seq"], validation_fraction: float = 0.1, newline: int | None = None) -> Split:
-    """Cut the ids in two; each part has at least two tokens, so that each holds something to predict.
-
-    With the id of a `newline`, the cut moves back to the start of its line, if there is one that leaves enough.
+    train_runs, validation_runs: the stretches of ids that each part is made of, as (first place, place after the last).
     """
-    cut = len(ids) - max(2, round(len(ids) * validation_fraction))
+
+    ids: Int[Tensor, " seq"]
+    train_runs: tuple[tuple[int, int], ...]
+    validation_runs: tuple[tuple[int, int], ...]
+
+    @property
+    def train(self) -> Int[Tensor, " seq"]:
+        """The ids to learn from, one stretch after the other."""
+        return torch.cat([self.ids[start:stop] for start, stop in self.train_runs])
+
+    @property
+    def validation(self) -> Int[Tensor, " seq"]:
+        """The ids held out, one stretch after the other."""
+        return torch.cat([self.ids[start:stop] for start, stop in self.validation_runs])
+
+
+def n_pieces(n_ids: int, n_ctx: int, training: TrainingConfig) -> int:
+    """In how many pieces so many ids are held out.
+
+    Those spread over a text have room for a few words each, and between them stay two windows to train on. Where the
+    text is too short for that, its end is held out in one.
+    """
+    n_held = _n_held(n_ids, training.validation_fraction)
+    if training.validation_place == "end":
+        return 1
+    return max(1, min(MOST_PIECES, n_held // PIECE_TOKENS, (n_ids - n_held) // (2 * n_ctx + 2)))
+
+
+def _n_held(n_ids: int, validation_fraction: float) -> int:
+    return max(2, round(n_ids * validation_fraction))
+
+
+def split(
+    ids: Int[Tensor, " seq"], validation_fraction: float = 0.1, newline: int | None = None, pieces: int = 1
+) -> Split:
+    """Cut the ids in two parts of at least two tokens, so that each holds something to predict.
+
+    One piece is held out from the end, several from the middles of as many equal sections. With the id of a `newline`,
+    each cut moves back to the start of its line, if there is one that leaves enough.
+    """
+    n, n_held = len(ids), _n_held(len(ids), validation_fraction)
+    cuts = [n - n_held, n]
+    if pieces > 1:
+        length = n_held // pieces
+        middles = [n * (2 * piece + 1) // (2 * pieces) for piece in range(pieces)]
+        cuts = [cut for middle in middles for cut in (middle - length // 2, middle - length // 2 + length)]
     if newline is not None:
-        line_starts = torch.nonzero(ids[:cut] == newline)[:, 0] + 1
-        cut = int(line_starts[-1]) if len(line_starts) and line_starts[-1] >= 2 else cut
-    return Split(train=ids[:cut], validation=ids[cut:])
+        line_starts = (torch.nonzero(ids == newline)[:, 0] + 1).numpy()
+        for index, cut in enumerate(cuts):
+            before = int(np.searchsorted(line_starts, cut, side="right"))
+            enough = (cuts[index - 1] if index else 0) + 2
+            if cut < n and before and line_starts[before - 1] >= enough:
+                cuts[index] = int(line_starts[before - 1])
+    held = tuple(zip(cuts[::2], cuts[1::2], strict=True))
+    between = tuple(zip([0, *cuts[1::2]], [*cuts[::2], n], strict=True))
+    return Split(ids, tuple(run for run in between if run[0] < run[1]), held)
+
+
+def split_for(ids: Int[Tensor, " seq"], n_ctx: int, training: TrainingConfig, newline: int | None) -> Split:
+    """How a run of these settings cuts its text."""
+    return split(ids, training.validation_fraction, newline, n_pieces(len(ids), n_ctx, training))
 
 
 def line_end(tokenizer: Tokenizer, training: TrainingConfig) -> int | None:
@@ -66,10 +117,11 @@ def line_end(tokenizer: Tokenizer, training: TrainingConfig) -> int | None:
 
 
 def fitting_context(
-    n_ctx: int, ids: Int[Tensor, " seq"], validation_fraction: float = 0.1, newline: int | None = None
+    n_ctx: int, ids: Int[Tensor, " seq"], training: TrainingConfig | None = None, newline: int | None = None
 ) -> int:
     """The largest context, up to `n_ctx`, for which the training part holds a whole window and its next token."""
-    return min(n_ctx, len(split(ids, validation_fraction, newline).train) - 1)
+    runs = split_for(ids, n_ctx, training or TrainingConfig(), newline).train_runs
+    return min(n_ctx, max(stop - start for start, stop in runs) - 1)
 
 
 def window_starts(
@@ -106,16 +158,38 @@ def random_batch(
     return windows[:, :-1], windows[:, 1:]
 
 
+def starts_within(
+    ids: Int[Tensor, " seq"],
+    runs: tuple[tuple[int, int], ...],
+    n_ctx: int,
+    windows: Windows = "anywhere",
+    newline: int | None = None,
+) -> Int[Tensor, " start"]:
+    """Where, in all the ids, a window may begin that stays within one of the runs."""
+    found = [
+        start + window_starts(ids[start:stop], n_ctx, windows, newline) for start, stop in runs if stop - start > n_ctx
+    ]
+    return torch.cat(found)
+
+
 def even_windows(
-    ids: Int[Tensor, " seq"], n_ctx: int, windows: Windows = "anywhere", newline: int | None = None
+    ids: Int[Tensor, " seq"],
+    n_ctx: int,
+    windows: Windows = "anywhere",
+    newline: int | None = None,
+    runs: tuple[tuple[int, int], ...] = (),
 ) -> Int[Tensor, "window place"]:
     """Places of windows and of the token after each, spread evenly over the ids; always the same ones, for validation.
 
-    About 1,500 tokens, and 24 windows or more where there are so many.
+    About 1,500 tokens, and 24 windows or more where there are so many. runs: the stretches that windows stay within;
+    without any it is all the ids. Where runs are short, windows are as long as they are on average.
     """
-    n_ctx = min(n_ctx, len(ids) - 1)
-    starts = window_starts(ids, n_ctx, windows, newline)
-    count = min(max(24, 1536 // n_ctx), (len(ids) - 1 - n_ctx) // n_ctx + 1, len(starts))
+    runs = runs or ((0, len(ids)),)
+    lengths = [stop - start for start, stop in runs]
+    n_ctx = min(n_ctx, sum(lengths) // len(lengths) - 1)
+    starts = starts_within(ids, runs, n_ctx, windows, newline)
+    room = sum(max(0, length - 1) // n_ctx for length in lengths)
+    count = min(max(24, 1536 // n_ctx), room, len(starts))
     return starts[torch.linspace(0, len(starts) - 1, count).long()][:, None] + torch.arange(n_ctx + 1)
 
 
@@ -123,8 +197,8 @@ def held_out(
     ids: Int[Tensor, " seq"], n_ctx: int, training: TrainingConfig, newline: int | None
 ) -> Int[Tensor, "window place"]:
     """Places, in all the ids, of the windows that the validation loss is measured on."""
-    validation = split(ids, training.validation_fraction, newline).validation
-    return len(ids) - len(validation) + even_windows(validation, n_ctx, training.windows, newline)
+    runs = split_for(ids, n_ctx, training, newline).validation_runs
+    return even_windows(ids, n_ctx, training.windows, newline, runs)
 
 
 def entropy(counts: Int[np.ndarray, " symbol"] | Float[np.ndarray, " symbol"]) -> float:
@@ -168,12 +242,31 @@ def fit(
     that the validation loss is measured on, so that the two can be compared to the last digit.
     """
     newline = line_end(tokenizer, training)
-    n_ctx = fitting_context(config.n_ctx, ids, training.validation_fraction, newline)
+    n_ctx = fitting_context(config.n_ctx, ids, training, newline)
     floor = None
     if log_probability is not None:
         places = held_out(ids, n_ctx, training, newline)[:, 1:]
         floor = -float(log_probability[places[counted(ids[places], training.windows, newline)].numpy()].mean())
-    train = split(ids, training.validation_fraction, newline).train
+    train = split_for(ids, n_ctx, training, newline).train
     alone = newline if training.windows == "single lines" else None
     references = reference_losses(train, tokenizer.d_vocab, floor, alone)
     return replace(config, n_ctx=n_ctx, d_vocab=tokenizer.d_vocab), references
+
+
+def unlike_at_end(ids: Int[Tensor, " seq"], validation_fraction: float) -> bool:
+    """Whether the end of a text, so long a share of it, is unlike the rest: another language, a licence, an index.
+
+    Each part of that length is predicted from the counts of single tokens in all the others. The end is unlike them
+    where it is predicted worse by half a nat than they are on average, and by three times their deviation.
+    """
+    array, length = ids.numpy(), _n_held(len(ids), validation_fraction)
+    if length < PIECE_TOKENS or len(ids) < 4 * length:
+        return False
+    total = np.bincount(array)
+    losses = []
+    for stop in range(len(array), length - 1, -length):
+        part = array[stop - length : stop]
+        rest = total - np.bincount(part, minlength=len(total)) + 0.5
+        losses.append(-float(np.log(rest[part] / rest.sum()).mean()))
+    end, others = losses[0], np.array(losses[1:])
+    return end > float(others.mean()) + max(0.5, 3 * float(others.std()))

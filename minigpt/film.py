@@ -12,8 +12,9 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from minigpt.config import GPTConfig, TrainingConfig
-from minigpt.data import line_end, split
+from minigpt.data import line_end, split_for
 from minigpt.diagnosis import scoring_ids
+from minigpt.excerpts import place_of, stretch
 from minigpt.heads import ROLES, HeadScores, Measures, in_words
 from minigpt.hooks import head_scores, patterns_and_logits
 from minigpt.tokenizer import Tokenizer
@@ -104,21 +105,15 @@ def sentence(
     if written:
         return tuple(written[:most])
     newline = line_end(tokenizer, training)
-    start = _find(ids, tokenizer.encode(prompt))
+    at_prompt = start = place_of(ids, tokenizer.encode(prompt))
     if start is None:
-        start = len(split(ids, training.validation_fraction, newline).train)
+        start = split_for(ids, config.n_ctx, training, newline).validation_runs[0][0]
     found = ids[start : start + most].tolist()
     if newline is None:
-        return tuple(found[: USUAL[tokenizer.kind]])
+        usual = min(most, USUAL[tokenizer.kind])
+        # Whole signs that read back as they were split; where there are none within reach, what there is.
+        return tuple(stretch(ids, tokenizer, start, usual, well_begun=at_prompt is None) or found[:usual])
     return tuple(found[: found.index(newline)] if newline in found[1:] and found[0] != newline else found)
-
-
-def _find(ids: Int[Tensor, " seq"], wanted: list[int]) -> int | None:
-    """Where these ids stand for the first time."""
-    if not 0 < len(wanted) <= len(ids):
-        return None
-    found = (ids.unfold(0, len(wanted), 1) == torch.tensor(wanted)).all(dim=1).nonzero()
-    return int(found[0]) if len(found) else None
 
 
 class Camera:

@@ -29,3 +29,16 @@ class History:
     validation: tuple[tuple[int, float], ...] = ()
     samples: tuple[tuple[int, str], ...] = ()
     tokens_per_second: tuple[tuple[int, float], ...] = ()
+
+
+def risen(history: History) -> bool:
+    """Whether the validation loss has turned up, by a tenth of a nat and a twentieth, while the train loss fell on."""
+    if len(history.validation) < 3:
+        return False
+    best_at, best = min(history.validation, key=lambda point: point[1])
+    last = history.validation[-1][1]
+    width = max(1, len(history.train) // 20)
+    newest = [loss for _, loss in history.train[-width:]]
+    around = [loss for step, loss in history.train if best_at - width <= step < best_at + width]
+    fell = bool(newest and around) and sum(newest) / len(newest) < sum(around) / len(around)
+    return fell and last > best + max(0.1, best / 20)

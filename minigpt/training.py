@@ -25,9 +25,11 @@ from minigpt.data import (
     fit,
     held_out,
     line_end,
+    n_pieces,
     random_batch,
-    split,
-    window_starts,
+    split_for,
+    starts_within,
+    unlike_at_end,
 )
 from minigpt.generation import generate_ids
 from minigpt.history import History
@@ -35,6 +37,11 @@ from minigpt.model import Transformer
 from minigpt.optimiser import Optimisers
 from minigpt.tokenizer import UNKNOWN, Tokenizer, train_tokenizer
 
+UNLIKE = (
+    "The end of this text, which is held out, is unlike the rest. The validation loss will say little about the rest, "
+    "and may rise. Hold out a part that is spread over the text."
+)
+SPREAD = "The end of this text is unlike the rest, so the held-out part is spread over the text."
 IGNORED = -100  # what a target is where nothing is to be predicted
 
 
@@ -50,7 +57,7 @@ class Failure:
 class TrainingState:
     """All that the next step depends on, and what the run remembers. Never changed in place.
 
-    ids: the whole training text as tokens; its last part is for validation.
+    ids: the whole text as tokens; a part of it is held out for validation.
     optimiser: momentum and moments by name. rng: the state of the generator that draws batches.
     notes: what the reader should know about this run, such as a context that had to shrink.
     """
@@ -111,6 +118,8 @@ def begin(
     unread = sum(count for index, count in enumerate(counts) if count and chosen.token(index) == UNKNOWN)
     if unread:
         notes.append(f"{unread:,} of {len(ids):,} tokens are rare words that the model reads as <unk>.")
+    if log_probability is None and unlike_at_end(ids, training.validation_fraction):
+        notes.append(SPREAD if n_pieces(len(ids), fitted.n_ctx, training) > 1 else UNLIKE)
     model, rng = untrained(fitted, training.seed)
     return TrainingState(
         model=model,
@@ -165,7 +174,7 @@ def advance(state: TrainingState, steps: int, threads: int = 1) -> TrainingState
     A step takes its batch in two halves. With two `threads` they are computed side by side, to the same bits, and
     without the waiting for one another that makes two OpenMP threads collapse beside other work.
 
-    Where the loss becomes infinite or explodes the result is the last good state, with `failure` saying why.
+    Where the training loss becomes infinite or explodes the result is the last good state, with `failure` saying why.
     A failed state stays where it is.
     """
     if steps < 0:
@@ -191,8 +200,8 @@ class _Slice:
         self.rng.set_state(state.rng)
         self.newline, n_ctx = line_end(state.tokenizer, state.training), state.config.n_ctx
         # The batch is drawn on the CPU, so that a seed means the same batches everywhere.
-        self.ids = split(state.ids, state.training.validation_fraction, self.newline).train
-        self.starts = window_starts(self.ids, n_ctx, state.training.windows, self.newline)
+        self.ids, runs = state.ids, split_for(state.ids, n_ctx, state.training, self.newline).train_runs
+        self.starts = starts_within(self.ids, runs, n_ctx, state.training.windows, self.newline)
         self.device = state.model.embed.weight.device
         windows = state.ids[held_out(state.ids, n_ctx, state.training, self.newline)]
         self.held_out = self.prepared(windows[:, :-1], windows[:, 1:])
@@ -211,7 +220,8 @@ class _Slice:
             self.train.append((self.step, loss))
             self.step += 1
             if self.step % (self.training.eval_every or 1) == 0 or self.step == self.training.steps:
-                if self.exploded(self.evaluate()):
+                # A validation loss may rise for many reasons, and none of them ends a run; what is no number is broken.
+                if not math.isfinite(self.evaluate()):
                     return self.failed(self.validation.pop()[1])
                 self.good = self.state()
         if self.exploded(loss := self.next_loss()):
@@ -295,8 +305,13 @@ class _Slice:
         return ids
 
     def exploded(self, loss: float) -> bool:
-        # An untrained model stands near ln V; twice that and more is no noise.
-        return not loss < 2 * self.start.history.references.uniform + 4
+        """Whether a training loss is far above where it began: an untrained model stands near ln V, and no noise is
+        twice that. One that begins higher, by weights as large as somebody asked for, may come down.
+        """
+        usual = self.start.history.references.uniform
+        return not loss < 2 * max(usual, self.train[0][1] if self.train else 0.0) + 4 and (
+            bool(self.train) or not math.isfinite(loss)
+        )
 
     def failed(self, loss: float) -> TrainingState:
         what = f"rose to {loss:.1f}" if math.isfinite(loss) else "became infinite"
@@ -304,6 +319,10 @@ class _Slice:
         usual = TrainingConfig(optimiser=self.training.optimiser).peak_learning_rate
         better = usual if rate > usual else rate / 10
         message = f"The loss {what}. A learning rate of {rate:g} is too large for this model. Try {better:g}."
+        if not self.train:
+            message = (
+                "The loss is infinite before the first step. The weights begin too large; try an init_std of 0.02."
+            )
         history = replace(self.good.history, train=tuple(self.train), validation=tuple(self.validation))
         return replace(self.good, history=history, failure=Failure(self.step, message))
 

@@ -77,7 +77,7 @@ def test_validation_is_the_end_of_the_text_and_never_trained_on(n_tokens, fracti
     assert torch.equal(torch.cat([parts.train, parts.validation]), ids)
     assert len(parts.train) >= 2
     assert len(parts.validation) == max(2, round(n_tokens * fraction))
-    n_ctx = fitting_context(64, ids, fraction)
+    n_ctx = fitting_context(64, ids, TrainingConfig(validation_fraction=fraction))
     inputs, targets = batch(parts.train, n_ctx, 50, rng())
     assert max(inputs.max(), targets.max()) < parts.validation.min()
 

@@ -38,7 +38,7 @@ def test_shown_gives_the_result_or_the_sentence():
 
 @pytest.mark.parametrize("name", door.Fields._fields)
 def test_an_empty_field_is_named(name):
-    with pytest.raises(ValueError, match=f"^The field “{name}” is empty\\. Write a number into it, or pick a size\\.$"):
+    with pytest.raises(ValueError, match=f"^The field “{door.FIELD_LABELS[name]}” is empty\\. Write a number into it"):
         door.settings_of(FIELDS._replace(**{name: None}), "")
 
 
@@ -53,7 +53,7 @@ def test_an_absurd_number_is_refused_with_one_sentence(name, number):
 @pytest.mark.parametrize("rate", [-1, 101, math.nan, math.inf, "fast"])
 @pytest.mark.usefixtures("unchecked")
 def test_an_absurd_learning_rate_is_refused(rate):
-    with pytest.raises(ValueError, match=r"^learning_rate must be a number from 1e-08 to 100, not "):
+    with pytest.raises(ValueError, match=r"^Learning rate must be a number from 1e-08 to 100, not "):
         door.settings_of(FIELDS._replace(rate=rate), "")
 
 
@@ -134,9 +134,9 @@ def test_what_is_typed_for_a_lesson_becomes_its_settings_or_is_refused_by_name()
     assert door.knobs("essay", {}) == door.knobs(door.OWN_TEXT, {}) == []
     for typed, sentence in (
         (["abcdefgh", "two"], "“Fewest in a line” must be a number, such as 4, not 'two'"),
-        (["aab"], "letters must be at least 2 different signs, not 'aab'"),
-        (["abc", "4", "3"], "shortest must be a whole number from 1 to 3, not 4"),
-        (["ab|c"], "letters may hold any signs of the keyboard except spaces"),
+        (["aab"], "“Letters” must be at least 2 different signs, not 'aab'"),
+        (["abc", "4", "3"], "“Fewest in a line” must be a whole number from 1 to 3, not 4"),
+        (["ab|c"], "“Letters” may hold any signs of the keyboard except spaces"),
     ):
         with pytest.raises(ValueError, match=sentence):
             door.knobs_of("echo", typed)
@@ -151,7 +151,7 @@ def test_what_is_broken_on_purpose_is_named_by_its_title_and_found_again():
     assert (config.causal, config.n_layers) == (False, 1)
     assert (settings.config.causal, settings.config.n_layers) == (True, 2), "as asked, so that it can be mended"
     assert door.fields_of(settings).breaks == ["no causal mask", "one layer"]
-    for breaks, sentence in ((["no brain"], "not by 'no brain'"), ("mask", "breaks must be a list")):
+    for breaks, sentence in ((["no brain"], "not by 'no brain'"), ("mask", "“Break it” must be a list")):
         with pytest.raises(ValueError, match=sentence):
             door.settings_of(FIELDS._replace(breaks=breaks), "")
 
@@ -169,10 +169,10 @@ def test_a_plan_fits_the_text_and_draws_its_lines_before_any_step():
 @pytest.mark.parametrize("kind", ["word", "character", "bpe"])
 def test_prompts_to_click_come_from_the_text_and_are_known_to_it(kind):
     reading = door.read("the old king saw a dog .\nthe dog ran off .\n" * 20, kind, 300)
-    prompts = door.prompts_from(reading)
+    prompts = door.offered(reading, door.OWN_TEXT)
     assert 1 <= len(prompts) <= 3
     assert len(set(prompts)) == len(prompts)
-    assert all(prompt and "\n" not in prompt and not reading.tokenizer.unknown(prompt) for prompt in prompts)
+    assert all(prompt and not reading.tokenizer.unknown(prompt) for prompt in prompts)
 
 
 def test_a_top_k_of_zero_and_a_top_p_of_one_keep_every_token():
@@ -182,8 +182,8 @@ def test_a_top_k_of_zero_and_a_top_p_of_one_keep_every_token():
 
 @pytest.mark.parametrize(
     ("place", "value", "name"),
-    [(0, 0, "max_new_tokens"), (0, None, "max_new_tokens"), (1, -0.1, "temperature"), (1, math.nan, "temperature"),
-     (2, -1, "top_k"), (3, 1.01, "top_p"), (3, math.nan, "top_p"), (4, -1, "seed"), (4, None, "seed")],
+    [(0, 0, "Tokens"), (0, None, "Tokens"), (1, -0.1, "Temperature"), (1, math.nan, "Temperature"),
+     (2, -1, "Top-k"), (3, 1.01, "Top-p"), (3, math.nan, "Top-p"), (4, -1, "Seed"), (4, None, "Seed")],
 )  # fmt: skip
 @pytest.mark.usefixtures("unchecked")
 def test_absurd_sampling_is_refused_by_name(place, value, name):

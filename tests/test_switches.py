@@ -170,14 +170,14 @@ def test_the_mask_is_made_where_the_queries_are():
 
 
 REFUSED = {
-    "d_model must be a whole number from 1 to 4,096, not 0": {"d_model": 0},
-    "d_model 10 cannot be shared by 4 heads; 8 can": {"d_model": 10},
-    "d_model 2 cannot be shared by 4 heads; 4 can": {"d_model": 2},
-    "n_heads must be a whole number from 1 to 64, not -1": {"n_heads": -1},
-    "n_layers must be a whole number from 1 to 64, not 65": {"n_layers": 65},
-    "n_ctx must be a whole number from 1 to 4,096, not 0": {"n_ctx": 0},
-    "d_head must be even, not 5": {"d_head": 5},
-    "need an even d_model, not 5": {"d_model": 5, "n_heads": 1, "positions": "sinusoidal"},
+    "Width must be a whole number from 1 to 4,096, not 0": {"d_model": 0},
+    "Width 10 cannot be shared by 4 heads. Try width 8": {"d_model": 10},
+    "Width 2 cannot be shared by 4 heads. Try width 8": {"d_model": 2},
+    "Heads must be a whole number from 1 to 64, not -1": {"n_heads": -1},
+    "Layers must be a whole number from 1 to 64, not 65": {"n_layers": 65},
+    "Context must be a whole number from 1 to 4,096, not 0": {"n_ctx": 0},
+    "the width of a head must be even, not 5": {"d_head": 5},
+    "need an even width, not 5": {"d_model": 5, "n_heads": 1, "positions": "sinusoidal"},
     "init_std must be a number from 0 to 10, not nan": {"init_std": math.nan},
     "init_std must be a number from 0 to 10, not -1": {"init_std": -1.0},
     "d_mlp must be a whole number from 0 to 16,384, not -4": {"d_mlp": -4},
@@ -197,21 +197,21 @@ def test_a_model_that_cannot_be_is_refused_in_a_sentence(sentence):
 @pytest.mark.parametrize(
     ("kind", "field", "value", "sentence"),
     [
-        (GPTConfig, "positions", "alibi", "positions must be one of rotary, sinusoidal, learned, none, not 'alibi'"),
+        (GPTConfig, "positions", "alibi", "Positions must be one of rotary, sinusoidal, learned, none, not 'alibi'"),
         (GPTConfig, "act_fn", "tanh", "act_fn must be one of relu, gelu, gelu_tanh, silu, not 'tanh'"),
         (GPTConfig, "causal", "no", "causal must be True or False, not 'no'"),
-        (GPTConfig, "n_layers", 2.5, "n_layers must be a whole number from 1 to 64, not 2.5"),
-        (GPTConfig, "n_layers", True, "n_layers must be a whole number from 1 to 64, not True"),
-        (TrainingConfig, "optimiser", "sgd", "optimiser must be one of muon, adamw, not 'sgd'"),
-        (TrainingConfig, "learning_rate", "fast", "learning_rate must be a number from 1e-08 to 100, not 'fast'"),
-        (TrainingConfig, "steps", 0, "steps must be a whole number from 1 to 100,000, not 0"),
-        (TrainingConfig, "learning_rate", math.inf, "learning_rate must be a number from 1e-08 to 100, not inf"),
-        (TrainingConfig, "validation_fraction", 0.9, "validation_fraction must be a number from 0.01 to 0.5, not 0.9"),
-        (TrainingConfig, "seed", -1, "seed must be a whole number from 0 to 2,147,483,647, not -1"),
-        (SamplingConfig, "temperature", -0.1, "temperature must be a number from 0 to 100, not -0.1"),
-        (SamplingConfig, "top_k", 0, "top_k must be a whole number from 1 to 1,000,000, not 0"),
-        (SamplingConfig, "top_p", 1.5, "top_p must be a number from 0 to 1, not 1.5"),
-        (SamplingConfig, "max_new_tokens", 0, "max_new_tokens must be a whole number from 1 to 10,000, not 0"),
+        (GPTConfig, "n_layers", 2.5, "Layers must be a whole number from 1 to 64, not 2.5"),
+        (GPTConfig, "n_layers", True, "Layers must be a whole number from 1 to 64, not True"),
+        (TrainingConfig, "optimiser", "sgd", "Optimiser must be one of muon, adamw, not 'sgd'"),
+        (TrainingConfig, "learning_rate", "fast", "Learning rate must be a number from 1e-08 to 100, not 'fast'"),
+        (TrainingConfig, "steps", 0, "Steps must be a whole number from 1 to 100,000, not 0"),
+        (TrainingConfig, "learning_rate", math.inf, "Learning rate must be a number from 1e-08 to 100, not inf"),
+        (TrainingConfig, "validation_fraction", 0.9, "Held out, share must be a number from 0.01 to 0.5, not 0.9"),
+        (TrainingConfig, "seed", -1, "Seed must be a whole number from 0 to 2,147,483,647, not -1"),
+        (SamplingConfig, "temperature", -0.1, "Temperature must be a number from 0 to 100, not -0.1"),
+        (SamplingConfig, "top_k", 0, "Top-k must be a whole number from 1 to 1,000,000, not 0"),
+        (SamplingConfig, "top_p", 1.5, "Top-p must be a number from 0 to 1, not 1.5"),
+        (SamplingConfig, "max_new_tokens", 0, "Tokens must be a whole number from 1 to 10,000, not 0"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_in_a_sentence(kind, field, value, sentence):
@@ -236,7 +236,7 @@ def test_a_batch_that_would_exhaust_a_small_server_is_refused_with_one_that_woul
         check_memory(config, TrainingConfig(batch_size=64))
     advised = int(re.search(r"Try a batch of (\d+)", str(caught.value))[1])
     check_memory(config, TrainingConfig(batch_size=advised))
-    with pytest.raises(ValueError, match=f"Try a batch of {advised},"):
+    with pytest.raises(ValueError, match=rf"Try a batch of {advised}\.$"):
         check_memory(config, TrainingConfig(batch_size=advised + 1))
-    with pytest.raises(ValueError, match="Try a smaller context"):
+    with pytest.raises(ValueError, match=r"Try a batch of \d+ and a context of \d+\.$"):
         check_memory(GPTConfig(n_ctx=4096, d_model=128, n_heads=64, n_layers=64), TrainingConfig(batch_size=1))

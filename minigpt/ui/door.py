@@ -11,9 +11,11 @@ import gradio as gr
 import torch
 
 from minigpt.breaks import BREAKS, checked_breaks
-from minigpt.config import PRESETS, GPTConfig, SamplingConfig, TrainingConfig
+from minigpt.config import LABELS as SETTING_LABELS
+from minigpt.config import PRESETS, GPTConfig, SamplingConfig, TrainingConfig, check_number, check_whole
 from minigpt.corpora import LESSONS, Settings, drawn
 from minigpt.data import encode_text, fit
+from minigpt.excerpts import prompts_from
 from minigpt.film import sentence
 from minigpt.history import History
 from minigpt.runs import RunSettings
@@ -22,6 +24,7 @@ from minigpt.tokenizer import Tokenizer, clean, train_tokenizer
 Result = TypeVar("Result")
 
 OWN_TEXT = "own"
+OWN_PLACE = "spread"  # Where a part of it is held out: what misleads least, see benchmarks/held_out.py.
 MAX_LETTERS = 2_000_000
 KINDS = {"words": "word", "letters": "character", "pieces": "bpe"}
 SAMPLE_TOKENS = {"word": 40, "character": 160, "bpe": 70}  # about five lines of the page each
@@ -90,7 +93,12 @@ def knobs_of(lesson: str, typed: Sequence[str]) -> dict[str, int | float | str]:
                 raise ValueError(f"“{label}” must be a number, such as {usual}, not {shortened(value)}.") from None
         if value != usual:
             changed[knob.name] = value
-    LESSONS[lesson].changed(changed)  # Refuses what cannot be.
+    try:
+        LESSONS[lesson].changed(changed)  # Refuses what cannot be.
+    except ValueError as error:
+        name, space, rest = str(error).partition(" ")
+        labels = {knob.name: knob.metadata["label"] for knob in dataclass_fields(source)}  # type: ignore[arg-type]
+        raise ValueError(f"“{labels[name]}”{space}{rest}" if name in labels else str(error)) from None
     return changed
 
 
@@ -118,6 +126,7 @@ class Fields(NamedTuple):
 
     tokenizer: one of KINDS. mlp: width of the MLP in widths of the model, 0 for none. rate: 0 is the optimiser's own.
     breaks: what is done wrong on purpose, by the titles in `minigpt.breaks`. film_of: the sentence of the film.
+    held_share, held_place: how many percent of the text are held out, and whether from its end or spread over it.
     """
 
     tokenizer: str
@@ -135,17 +144,42 @@ class Fields(NamedTuple):
     seed: int
     breaks: list[str]
     film_of: str = ""
+    held_share: float = 10
+    held_place: str = OWN_PLACE
+
+
+# What the page calls each of them, and so what a refusal calls it.
+FIELD_LABELS = {
+    "tokenizer": "Split into",
+    "pieces": "Different pieces, at most",
+    "layers": SETTING_LABELS["n_layers"],
+    "heads": SETTING_LABELS["n_heads"],
+    "width": SETTING_LABELS["d_model"],
+    "context": SETTING_LABELS["n_ctx"],
+    "mlp": "MLP, × width",
+    "positions": SETTING_LABELS["positions"],
+    "steps": SETTING_LABELS["steps"],
+    "batch": SETTING_LABELS["batch_size"],
+    "rate": SETTING_LABELS["learning_rate"],
+    "optimiser": SETTING_LABELS["optimiser"],
+    "seed": SETTING_LABELS["seed"],
+    "breaks": "Break it",
+    "film_of": "Film of",
+    "held_share": SETTING_LABELS["validation_fraction"],
+    "held_place": SETTING_LABELS["validation_place"],
+}
 
 
 def settings_of(fields: Fields, lesson: str, drawn_with: Settings | None = None) -> RunSettings:
     """What the panels ask for; ValueError where that cannot be. What they do not show is as the lesson has it."""
     for name, value in fields._asdict().items():
         if value is None:
-            raise ValueError(f"The field “{name}” is empty. Write a number into it, or pick a size.")
-    for name, value in (("width", fields.width), ("mlp", fields.mlp)):
-        if type(value) is not int:  # True is an int to Python.
-            raise ValueError(f"{name} must be a whole number, not {value!r}.")
+            raise ValueError(f"The field “{FIELD_LABELS[name]}” is empty. Write a number into it, or pick a size.")
+    check_whole(FIELD_LABELS["width"], fields.width, 1, 4096)
+    check_whole(FIELD_LABELS["mlp"], fields.mlp, 0, min(16, 16_384 // fields.width))
     kind = KINDS.get(fields.tokenizer, fields.tokenizer)
+    if kind == "bpe":
+        check_whole(FIELD_LABELS["pieces"], fields.pieces, 256, 50_000)
     known = LESSONS.get(lesson)
     config = replace(
         known.config if known else GPTConfig(),
@@ -165,21 +199,29 @@ def settings_of(fields: Fields, lesson: str, drawn_with: Settings | None = None)
         learning_rate=fields.rate or None,
         optimiser=fields.optimiser,  # type: ignore[arg-type]
         seed=fields.seed,
+        validation_fraction=_fraction(fields.held_share),
+        validation_place=fields.held_place,  # type: ignore[arg-type]
         sample_tokens=SAMPLE_TOKENS.get(kind, 40),
     )
     if not isinstance(fields.breaks, list):
-        raise ValueError(f"breaks must be a list, not {shortened(fields.breaks)}.")
+        raise ValueError(f"“Break it” must be a list, not {shortened(fields.breaks)}.")
     breaks = checked_breaks(_NAMES.get(title, title) for title in fields.breaks)
     if "vocabulary" in breaks and kind == "bpe":
         raise ValueError("A vocabulary of the prompt can be made of words or letters, not of pieces. Split into those.")
     if not isinstance(fields.film_of, str):
-        raise ValueError(f"film_of must be a text, not {shortened(fields.film_of)}.")
-    film_of = clean(fields.film_of)[:1000].strip()
+        raise ValueError(f"“Film of” must be a text, not {shortened(fields.film_of)}.")
+    # Line ends stay: a sentence may begin with one. What is blank asks for nothing.
+    film_of = clean(fields.film_of)[:1000] if fields.film_of.strip() else ""
     settings = RunSettings(
         kind, fields.pieces, config, training, lesson, dict(drawn_with or {}), breaks, film_of=film_of
     )
     settings.applied()  # Refuses what cannot be.
     return settings
+
+
+def _fraction(percent: object) -> float:
+    check_number(FIELD_LABELS["held_share"], percent, 1, 50)
+    return percent / 100  # type: ignore[operator]
 
 
 def fields_of(settings: RunSettings) -> Fields:
@@ -201,6 +243,8 @@ def fields_of(settings: RunSettings) -> Fields:
         seed=training.seed,
         breaks=[BREAKS[name].title for name in settings.breaks],
         film_of=settings.film_of,
+        held_share=round(100 * training.validation_fraction, 6),
+        held_place=training.validation_place,
     )
 
 
@@ -216,7 +260,7 @@ def preset_fields(preset: str, lesson: str = "") -> Fields:
     if known and preset == SIZE_OF_LESSON:
         return fields_of(RunSettings(known.tokenizer, config=known.config, training=known.training))
     size = PRESETS.get(preset, next(iter(PRESETS.values())))
-    fields = fields_of(RunSettings(config=size.config, training=size.training))
+    fields = fields_of(RunSettings(config=size.config, training=size.training))._replace(held_place=OWN_PLACE)
     if known is None:
         return fields
     # A larger model needs its longer plan here as well; the optimiser and its rate are what the lesson was tried with.
@@ -256,20 +300,18 @@ def plan(reading: Reading, settings: RunSettings) -> Plan:
 
 
 def film_of(reading: Reading, settings: RunSettings) -> str:
-    """The sentence that the film shows where none is asked for, on one line; "" where the settings cannot work."""
+    """The sentence that the film shows where none is asked for; "" where the settings cannot work."""
     lesson = settings.taught()
     asked = (*settings.applied(), "", lesson.prompts[0] if lesson else "")
     ids, _ = shown(sentence, reading.ids, reading.tokenizer, *asked)
-    return " ".join(reading.tokenizer.decode(list(ids or ())).split())
+    return reading.tokenizer.decode(list(ids or ()))
 
 
-def prompts_from(reading: Reading) -> tuple[str, ...]:
-    """Three beginnings to click, taken from the text itself: from its start, its middle, and later."""
-    n_tokens = {"word": 4, "character": 12, "bpe": 6}[reading.tokenizer.kind]
-    ids = reading.ids.tolist()
-    starts = [0, len(ids) // 2, 3 * len(ids) // 4]
-    texts = [" ".join(reading.tokenizer.decode(ids[start : start + n_tokens]).split()) for start in starts]
-    return tuple(dict.fromkeys(text for text in texts if text))
+def offered(reading: Reading, lesson: str) -> tuple[str, ...]:
+    """Prompts to click: the lesson's, as far as its text as it was drawn knows their tokens, else some of the text."""
+    known = LESSONS[lesson].prompts if lesson in LESSONS else ()
+    fitting = tuple(prompt for prompt in known if not reading.tokenizer.unknown(prompt))
+    return fitting or prompts_from(reading.ids, reading.tokenizer)
 
 
 def sampling_of(length: int, temperature: float, top_k: int, top_p: float, seed: int) -> SamplingConfig:

@@ -26,7 +26,8 @@ def build(prompts: Sequence[str]) -> Parts:
         parts: Parts = {"explore_title": Fragment(words.title("3", "Explore"))}
         with gr.Row(elem_id="ask"):
             parts["prompt"] = gr.Textbox(
-                prompts[0], label="Prompt", lines=1, max_lines=1, elem_id="prompt", placeholder="Write a beginning.",
+                # More lines than one, so that it may hold line ends: Enter generates, Shift and Enter break the line.
+                prompts[0], label="Prompt", lines=1, max_lines=4, elem_id="prompt", placeholder="Write a beginning.",
             )  # fmt: skip
             parts["generate"] = gr.Button("Generate", variant="primary", elem_id="generate")
         parts["examples"] = Fragment(words.examples(prompts), elem_id="examples")

@@ -81,7 +81,16 @@ class Page:
         if preset is None:
             return [gr.skip()] * len(door.Fields._fields)
         fields = door.preset_fields(preset, lesson)
-        return list(fields._replace(tokenizer=gr.skip(), pieces=gr.skip(), breaks=gr.skip(), film_of=gr.skip()))
+        return list(
+            fields._replace(
+                tokenizer=gr.skip(),
+                pieces=gr.skip(),
+                breaks=gr.skip(),
+                film_of=gr.skip(),
+                held_share=gr.skip(),
+                held_place=gr.skip(),
+            )
+        )
 
     def pick_tokenizer(self, tokenizer: str) -> Update:
         """Only pieces let one choose how many different ones there are."""
@@ -173,7 +182,7 @@ class Page:
             ]
         ids = reading.ids.tolist()
         tokens = (reading.tokenizer.token(index) for index in ids)
-        picks = list(LESSONS[lesson].prompts if lesson in LESSONS else door.prompts_from(reading))
+        picks = list(door.offered(reading, lesson))
         stale = (not prompt or prompt in examples) and picks and prompt not in picks
         return [
             words.title("1", "Text", words.plural(len(ids), "token"), fold=True),
@@ -299,7 +308,7 @@ class Page:
         if lesson in LESSONS:
             return LESSONS[lesson].prompts[0]
         reading, _ = door.shown(door.read, text, door.KINDS[fields.tokenizer], fields.pieces)
-        return next(iter(door.prompts_from(reading)), gr.skip()) if reading else gr.skip()
+        return next(iter(door.offered(reading, "")), gr.skip()) if reading else gr.skip()
 
     def _status(self, run: str) -> str | None:
         progress = door.shown(self.runs.progress, run)[0] if run else None
@@ -326,4 +335,4 @@ class Page:
 
 # How many components `look` and `open_page` speak to; the layout lists them in the same order.
 N_LOOK = 13
-N_OPEN = 23
+N_OPEN = 25

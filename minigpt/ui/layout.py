@@ -6,7 +6,7 @@ import gradio as gr
 
 from minigpt import figures
 from minigpt.breaks import BREAKS
-from minigpt.config import PRESETS, Positions
+from minigpt.config import PRESETS, Positions, ValidationPlace
 from minigpt.corpora import LESSONS
 from minigpt.ui import (
     door,
@@ -203,7 +203,15 @@ def _settings(fields: door.Fields) -> Parts:
         }  # fmt: skip
     titles = [known.title for known in BREAKS.values()]
     parts["breaks"] = gr.CheckboxGroup(titles, value=fields.breaks, label="Break it", elem_id="breaks")
-    parts["film_of"] = gr.Textbox("", label="Film of", max_lines=1, elem_id="film-of")
+    parts["film_of"] = gr.Textbox("", label="Film of", max_lines=4, elem_id="film-of")
+    with gr.Accordion("Held out", open=False, elem_id="held-out"):
+        Fragment([h("p", words.HELD_OUT, cls="mg-note")])
+        with gr.Row(elem_classes="mg-fields"):
+            parts["held_share"] = gr.Number(fields.held_share, label="Held out, share", elem_id="held-share")
+            parts["held_place"] = gr.Dropdown(
+                list(get_args(ValidationPlace)), value=fields.held_place, label="Held out, place", filterable=False,
+                elem_id="held-place",
+            )  # fmt: skip
     parts["settings_message"] = Fragment(elem_id="settings-message")
     return parts
 

@@ -6,11 +6,14 @@ from itertools import islice
 from minigpt.config import GPTConfig
 from minigpt.corpora import LESSONS
 from minigpt.figures.labels import for_page
+from minigpt.history import risen
 from minigpt.runs import Progress
 from minigpt.tokenizer import Tokenizer
+from minigpt.training import UNLIKE
 from minigpt.ui.fragment import Node, h
 
 PREVIEW_TOKENS = 18
+HELD_OUT = "So many percent of the text are never learned from; the validation loss is measured on them."
 NOTHING_TO_EXPLORE = ("Press Train first.", "Then write a prompt and see what every head looks at.")
 READY_TO_EXPLORE = ("Press Generate.", "The model goes on from your prompt, and you see what every head looks at.")
 
@@ -81,7 +84,9 @@ def examples(prompts: Sequence[str]) -> list[Node]:
     """Prompts to click."""
     if not prompts:
         return []
-    picks = [h("button", text, type="button", title=text, data_index=str(i)) for i, text in enumerate(prompts)]
+    picks = [
+        h("button", for_page(text, 200), type="button", title=text, data_index=str(i)) for i, text in enumerate(prompts)
+    ]
     return [h("div", h("span", "Try"), *picks, cls="mg-picks")]
 
 
@@ -170,7 +175,19 @@ def run_message(progress: Progress) -> list[Node]:
     """Why a run stopped by itself, or what the reader should know about it."""
     if progress.failure:
         return message(progress.failure.message, "err")
-    return [node for note in progress.notes for node in message(note, "warn")]
+    noted = [node for note in progress.notes for node in message(note, "warn")]
+    return [*noted, *message(rise(progress), "note")]
+
+
+def rise(progress: Progress) -> str:
+    """What it means that the validation loss rises, and what helps; "" where it does not, or where a lesson says it."""
+    lesson, history = progress.settings.taught(), progress.history
+    if not risen(history) or (lesson and lesson.promise.turn is not None) or UNLIKE in progress.notes:
+        return ""
+    return (
+        "The validation loss rises while the train loss falls. The model learns the text by heart: it is short for so "
+        "many steps. A longer text helps, or fewer steps."
+    )
 
 
 def sample(progress: Progress) -> list[Node]:
