@@ -141,6 +141,14 @@ class GPTConfig:
             low, high = (middle, high) if self._size(middle * step, d_head) <= MAX_PARAMETERS else (low, middle - 1)
         return max(2, step * min(low, max(1, round(self.d_model / step))))
 
+    def n_pattern_cells(self, n_tokens: int) -> int:
+        """How many numbers the patterns of all heads over so many tokens are; of more than n_ctx the newest count.
+
+        >>> GPTConfig(n_layers=2, n_heads=4, n_ctx=64).n_pattern_cells(10)
+        800
+        """
+        return self.n_layers * self.n_heads * min(n_tokens, self.n_ctx) ** 2
+
     @property
     def width_of_mlp(self) -> int:
         """d_mlp as a plain int: after validation it is never None."""

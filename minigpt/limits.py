@@ -48,6 +48,11 @@ CELLS = Limit(
     500_000,
     "That would be {asked:,} numbers, and {most:,} fit into one answer. Ask with a shorter prompt.",
 )
+LOOK_CELLS = Limit(
+    "MINIGPT_LOOK_CELLS",
+    25_000_000,
+    "The heads of this model would look at this prompt in {asked:,} numbers, and {most:,} fit. Write a shorter one.",
+)
 BODY_PARTS = Limit(
     "MINIGPT_BODY_PARTS", 100_000, "What was sent has {asked:,} parts, and {most:,} fit. Send one text as one string."
 )

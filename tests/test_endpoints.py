@@ -299,3 +299,17 @@ def test_hostile_text_travels_as_text(client, train, hostile):
     prompt = f"the {hostile}"
     seen = client.predict(run, prompt, api_name="/attention")["tokens"]
     assert "".join(seen) == prompt[-16:]
+
+
+def test_an_answer_that_would_be_too_large_is_refused_before_the_heads_are_asked(
+    client: Client, finished: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = "the old king saw the dog"  # 6 tokens, 2 layers, 2 heads: 144 numbers
+    assert np.shape(client.predict(finished, prompt, api_name="/attention")["patterns"]) == (2, 2, 6, 6)
+    monkeypatch.setenv("MINIGPT_CELLS", "143")
+    with pytest.raises(AppError, match=r"That would be 144 numbers, and 143 fit into one answer"):
+        client.predict(finished, prompt, api_name="/attention")
+    assert client.predict(finished, prompt, api_name="/attention_file")
+    monkeypatch.setenv("MINIGPT_LOOK_CELLS", "143")
+    with pytest.raises(AppError, match=r"144 numbers, and 143 fit\. Write a shorter one"):
+        client.predict(finished, prompt, api_name="/attention_file")

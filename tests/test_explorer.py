@@ -14,14 +14,14 @@ from minigpt.api import attention_of_ids, prompt_ids, write
 from minigpt.config import SamplingConfig
 from minigpt.figures.labels import for_page
 from minigpt.ui.continuation import continuation, shades, told
-from minigpt.ui.explorer import Exploration, Selection
+from minigpt.ui.explorer import Exploration, Explorer, Selection
 
 HOSTILE = (*NASTY, "<img src=x onerror=alert(1)>", "{{7*7}}", "\u202eevil")
 TEXT = "the old king saw the young dog . the dog ran off and the king sat down . " * 6
 
 
-def exploration(prompt: str, n_ctx: int = 16, new: int = 5, **shape: object) -> Exploration:
-    config = GPTConfig(n_ctx=n_ctx, d_model=16, n_heads=2, n_layers=2, init_std=0.3, **shape)
+def exploration(prompt: str, n_ctx: int = 16, new: int = 5, n_heads: int = 2, **shape: object) -> Exploration:
+    config = GPTConfig(n_ctx=n_ctx, d_model=16, n_heads=n_heads, n_layers=2, init_std=0.3, **shape)
     state = begin(TEXT, "word", config, TrainingConfig(steps=1, batch_size=2))
     ids = prompt_ids(state, prompt)
     tokens = tuple(write(state, ids, SamplingConfig(new, 1.0, seed=3)))
@@ -113,3 +113,18 @@ def test_a_hostile_token_is_only_ever_text(hostile: str) -> None:
     for node in chips:
         assert node[0] == "button"
         assert hostile not in node[1]["style"] + node[1]["class"] or len(hostile) < 3
+
+
+def test_explorations_are_kept_as_far_as_their_bytes_fit_and_one_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
+    explorer = Explorer(None)  # type: ignore[arg-type]
+    shown = exploration("the dog", n_ctx=256, new=250, n_heads=8)
+    n_bytes = shown.view.pattern.nbytes + shown.view.logits.nbytes
+    assert n_bytes > 500_000
+    monkeypatch.setenv("MINIGPT_EXPLORED_MB", str(4 * n_bytes // 1_000_000))
+    keys = [explorer.keep(shown, Selection()) for _ in range(10)]
+    assert 1 <= len(explorer._kept) <= 4
+    assert explorer.n_bytes() <= 4 * n_bytes
+    assert explorer.find(keys[-1]) is shown
+    monkeypatch.setenv("MINIGPT_EXPLORED_MB", "1")
+    assert explorer.find(explorer.keep(shown, Selection())) is shown
+    assert len(explorer._kept) == 1

@@ -12,7 +12,7 @@ import gradio as gr
 import numpy as np
 
 from minigpt import limits
-from minigpt.api import attention
+from minigpt.api import attention, prompt_ids
 from minigpt.film import WHOLE, Frame
 from minigpt.heads import ROLES
 from minigpt.hooks import AttentionView
@@ -56,8 +56,9 @@ class Looking:
             run_id: The id that /train gave.
             prompt: What the heads look at; of more tokens than the context the newest are read.
         """
-        _, view, answer = self._seen(run_id, prompt)
-        if by_assistant(request):
+        most = None if by_assistant(request) else limits.CELLS
+        _, view, answer = self._seen(run_id, prompt, most)
+        if most is None:
             return in_sentences(view, answer["message"])
         return answer | {"patterns": view.pattern.tolist()}
 
@@ -121,9 +122,14 @@ class Looking:
             )
         return answer | {"patterns": (frame.pattern.astype(np.float32) / WHOLE).tolist()}
 
-    def _seen(self, run_id: str, prompt: str) -> tuple[TrainingState, AttentionView, dict[str, Any]]:
-        """A look at a prompt, and what is said of it beside the patterns."""
+    def _seen(
+        self, run_id: str, prompt: str, most: limits.Limit | None = None
+    ) -> tuple[TrainingState, AttentionView, dict[str, Any]]:
+        """A look at a prompt, and what is said of it beside the patterns; ValueError where these would be too large."""
         state = self._runs.state(run_id)
+        n_cells = state.config.n_pattern_cells(len(prompt_ids(state, prompt)))
+        for limit in (limits.LOOK_CELLS, *([most] if most else [])):
+            limit.check(n_cells)
         view = attention(state, prompt)
         unknown, n_ctx = state.tokenizer.unknown(prompt), state.config.n_ctx
         notes = (

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from minigpt import limits
 from minigpt.api import attention_of_ids, mistaken_ids, prompt_ids, write
 from minigpt.config import SamplingConfig
 from minigpt.copies import Copies, copied
@@ -237,6 +238,7 @@ class Explorer:
         written = [state.tokenizer.token(index) for index in ids.tolist()]
         if "vocabulary" in self.runs.progress(run_id).settings.breaks:
             ids = mistaken_ids(state, prompt)
+        limits.LOOK_CELLS.check(state.config.n_pattern_cells(len(ids) + sampling.max_new_tokens))
         tokens = tuple(write(state, ids, sampling))
         everything = [*ids.tolist(), *(token.index for token in tokens)]
         view = attention_of_ids(state, everything)
@@ -244,7 +246,7 @@ class Explorer:
         names = (*written, *(token.token for token in tokens))[view.dropped :]
         return Exploration(
             run=run_id,
-            state=state,
+            state=replace(state, optimiser={}),  # Twice the model again, and of no use to a picture.
             prompt=tuple(written),
             unknown=tuple(state.tokenizer.unknown(prompt)),
             tokens=tokens,
@@ -264,9 +266,20 @@ class Explorer:
         key = secrets.token_urlsafe(12)
         with self._lock:
             self._kept[key] = exploration
-            while len(self._kept) > MAX_KEPT:
+            while len(self._kept) > 1 and (
+                len(self._kept) > MAX_KEPT or self.n_bytes() > 1e6 * limits.EXPLORED_MB.most
+            ):
                 self._kept.popitem(last=False)
         return replace(self.placed(exploration, selection, promised), key=key)
+
+    def n_bytes(self) -> int:
+        """What the explorations that are kept take: their patterns, their models, and the texts these learned from."""
+        kept = list(self._kept.values())
+        states = {id(each.state.model): each.state for each in kept}.values()
+        tensors = [tensor for state in states for tensor in (*state.model.parameters(), state.ids)]
+        return sum(each.view.pattern.nbytes + each.view.logits.nbytes for each in kept) + sum(
+            tensor.nbytes for tensor in tensors
+        )
 
     @staticmethod
     def placed(exploration: Exploration, selection: Selection, promised: tuple[int, int] | None) -> Selection:

@@ -7,10 +7,12 @@ import sys
 import gradio as gr
 import torch
 
+from minigpt import limits
 from minigpt.files import MAX_BYTES
 from minigpt.paths import asset
 from minigpt.runs import local_runs
 from minigpt.ui.delivery import early
+from minigpt.ui.doorkeeper import doorkeeper
 from minigpt.ui.handlers import Page
 from minigpt.ui.languages import tables
 from minigpt.ui.layout import build
@@ -26,8 +28,10 @@ def launch_options() -> dict[str, object]:
         "theme": theme(),
         "css_paths": [asset("style.css")],
         "head": head_html() + tables() + "".join(map(_script, SMALL_SCRIPTS)),
-        "app_kwargs": {"middleware": [early(SCRIPTS)]},
-        "max_threads": 100,
+        "app_kwargs": {"middleware": [doorkeeper(), early(SCRIPTS)]},
+        # Not threads alone: each event that waits, such as the stream of an open page, takes one of these places too.
+        "max_threads": limits.EVENTS.most,
+        "state_session_capacity": limits.SESSIONS.most,
         "max_file_size": MAX_BYTES,
         "footer_links": ["api"],
         "mcp_server": True,  # Where gradio[mcp] is installed; without it Gradio goes on as if nothing were asked.
@@ -43,6 +47,7 @@ def _script(name: str) -> str:
 
 def serve() -> None:
     """Serve the page until interrupted, on GRADIO_SERVER_PORT or the first free port from 7860."""
+    limits.check_environment()
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     torch.set_num_threads(1)
     runs = local_runs()
