@@ -78,6 +78,8 @@ window.mgFollow = function (run) {
     history.replaceState(null, "", address);
     mgFold(true);
   }
+  document.body.classList.toggle("mg-has-run", Boolean(run));
+  mgTellHost();
   return run;
 };
 

@@ -1,6 +1,7 @@
 // The card of the guide: it stands beside the element that it speaks of, which gets a ring, and follows it when the page
 // moves. The card is no wall: everything on the page can be used meanwhile. Keys, while the focus is in the card: a
-// number answers, the arrows go back and on, Escape closes.
+// number answers, the arrows go back and on, Escape closes. mgPlace() and mgKeepPlace(place): where the reader stands,
+// as the browser remembers it.
 (() => {
   "use strict";
 
@@ -19,8 +20,9 @@
 
   // Beside the element where there is room, without covering it; else in the corner that covers least.
   function position(box, width, height) {
+    const { top, bottom } = mgSeen();
     const clampX = (x) => Math.max(EDGE, Math.min(innerWidth - width - EDGE, x));
-    const clampY = (y) => Math.max(EDGE, Math.min(innerHeight - height - EDGE, y));
+    const clampY = (y) => Math.max(top + EDGE, Math.min(bottom - height - EDGE, y));
     const places = [
       [box.right + GAP, clampY(box.top)],
       [box.left - GAP - width, clampY(box.top)],
@@ -28,8 +30,8 @@
       [clampX(box.left), box.top - GAP - height],
     ];
     const fits = ([x, y]) =>
-      x >= EDGE && y >= EDGE && x + width <= innerWidth - EDGE && y + height <= innerHeight - EDGE;
-    return places.find(fits) || [clampX(innerWidth), clampY(innerHeight)];
+      x >= EDGE && y >= top + EDGE && x + width <= innerWidth - EDGE && y + height <= bottom - EDGE;
+    return places.find(fits) || [clampX(innerWidth), clampY(bottom)];
   }
 
   function place() {
@@ -89,10 +91,18 @@
     if (show) setTimeout(() => target("#head")?.scrollIntoView({ block: "nearest" }), 300);
   }
 
+  window.mgPlace = () => {
+    try { return localStorage.getItem("minigpt-guide") || ""; } catch { return ""; /* blocked: no memory */ }
+  };
+  window.mgKeepPlace = (place) => {
+    try { localStorage.setItem("minigpt-guide", place); } catch { /* blocked: no memory */ }
+  };
+
   document.addEventListener("keydown", keys);
   document.addEventListener("click", refocus);
   window.addEventListener("resize", later);
   window.addEventListener("scroll", later, { capture: true, passive: true });
+  document.addEventListener("mg-seen", later);
   (function start() {
     if (!document.body) return setTimeout(start, 30);
     // The guide itself, and panels that grow or fill beside it.

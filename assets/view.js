@@ -20,14 +20,14 @@
       typeof value === "string" && Object.hasOwn(partner, value) ? partner[value] : value);
   }
 
-  // As wide as the column; maps keep the shape of their cells, and leave the window room for what stands around them.
+  // As wide as the column; maps keep the shape of their cells, and leave the screen room for what stands around them.
   function fit(layout, width) {
     const { ratio, max, least = 0, most = Infinity } = layout.meta || {};
     layout.autosize = false;
     layout.width = Math.max(least, Math.min(most, width)); // what is wider than its place is scrolled
     if (!ratio) return;
     const { l, r, t, b } = layout.margin;
-    const highest = Math.min(max, Math.max(360, window.innerHeight - 380)) - t - b;
+    const highest = Math.min(max, Math.max(360, window.mgTall() - 380)) - t - b;
     const side = Math.max(1, Math.min(width - l - r, highest / ratio));
     layout.width = Math.floor(side + l + r);
     layout.height = Math.floor(side * ratio + t + b);

@@ -1,5 +1,6 @@
 """Every lesson has a path: short steps at live elements, a prediction before each reveal, one thing to break."""
 
+import json
 import re
 from dataclasses import replace
 from typing import Any
@@ -70,17 +71,22 @@ def test_no_path_gives_its_answers_away_by_their_place():
 
 @pytest.mark.parametrize(
     "value",
-    [None, "", [], "echo", {"lesson": "echo"}, ["echo", 99, None], ["echo", -1, None], ["echo", 1.0, None],
+    [None, [], "echo", {"lesson": "echo"}, ["echo", 99, None], ["echo", -1, None], ["echo", 1.0, None],
      ["echo", True, None], ["no such lesson", 0, None], [["echo"], 0, None], ["echo", "1", None]],
 )  # fmt: skip
 def test_what_is_no_place_leads_nowhere(value):
+    assert placed(json.dumps(value)) == Place()
+
+
+@pytest.mark.parametrize("value", [None, "", "U2Fsd:GVkX1+", "[" * 99_999])
+def test_what_is_no_json_leads_nowhere(value):
     assert placed(value) == Place()
 
 
 def test_a_place_is_found_again_and_an_answer_only_to_a_question():
-    assert placed(["echo", 1, 2]) == Place("echo", 1, 2)
-    assert placed(["echo", 1, 9]) == placed(["echo", 1, True]) == Place("echo", 1)
-    assert placed(["echo", 0, 1]) == Place("echo", 0), "the first step asks nothing"
+    assert placed(Place("echo", 1, 2).kept()) == Place("echo", 1, 2)
+    assert placed('["echo", 1, 9]') == placed('["echo", 1, true]') == Place("echo", 1)
+    assert placed('["echo", 0, 1]') == Place("echo", 0), "the first step asks nothing"
 
 
 def buttons(nodes: list[Any]) -> list[str]:

@@ -25,21 +25,25 @@ class Guiding:
     def __init__(self, page: Page, exploring: Exploring) -> None:
         self._page, self._exploring = page, exploring
 
-    def offer(self, kept: Any, lesson: str) -> Update:
+    def arrive(self, kept: str, lesson: str) -> list[Update]:
+        """A page opens, with the place that its browser remembers."""
+        return [kept, self.offer(kept, lesson)]
+
+    def offer(self, kept: str, lesson: str) -> Update:
         """For the lesson that is picked: the button that opens its guide."""
         return lesson_words.guide_offer(placed(kept), lesson)
 
-    def open(self, kept: Any, lesson: str, run: str) -> list[Update]:
+    def open(self, kept: str, lesson: str, run: str) -> list[Update]:
         """Start the guide of the lesson that is picked, or go on where it was left."""
         place = placed(kept)
         return self._guided(place if place.lesson == lesson else Place(lesson), run)
 
-    def refresh(self, kept: Any, arrived: str, card: str) -> Update:
+    def refresh(self, kept: str, arrived: str, card: str) -> Update:
         """A run has come to rest: the card that waited for its numbers shows them, if it is open."""
         is_open = card not in ("", "[]", None)
         return lesson_words.guide(placed(kept), self._progress(arrived.partition(" ")[0])) if is_open else gr.skip()
 
-    def press(self, kept: Any, run: str, event: gr.SelectData) -> list[Update]:
+    def press(self, kept: str, run: str, event: gr.SelectData) -> list[Update]:
         """A button of the guide was pressed."""
         place, pressed = placed(kept), event.index
         steps = GUIDES.get(place.lesson, ())
@@ -49,7 +53,7 @@ class Guiding:
         if pressed == lesson_words.CLOSE or (pressed == lesson_words.NEXT and place.step == len(steps) - 1):
             # Done is done: the next time it starts from the beginning. Closed in the middle, it goes on there.
             left = place if pressed == lesson_words.CLOSE else Place(place.lesson)
-            return [[], [left.lesson, left.step, left.answer], lesson_words.guide_offer(left, left.lesson), gr.skip()]
+            return [[], left.kept(), lesson_words.guide_offer(left, left.lesson), gr.skip()]
         if pressed == lesson_words.DO and step.does:
             return [*self._guided(place, run)[:3], f"{step.does} {secrets.token_hex(4)}"]
         if pressed == lesson_words.BACK and place.step:
@@ -78,9 +82,8 @@ class Guiding:
         return [gr.skip(), running, message, *shown, selection, explored, title]
 
     def _guided(self, place: Place, run: str) -> list[Update]:
-        kept = [place.lesson, place.step, place.answer]
         card = lesson_words.guide(place, self._progress(run))
-        return [card, kept, lesson_words.guide_offer(place, place.lesson), gr.skip()]
+        return [card, place.kept(), lesson_words.guide_offer(place, place.lesson), gr.skip()]
 
     def _progress(self, run: str) -> Progress | None:
         return door.shown(self._page.runs.progress, run)[0] if run else None

@@ -67,7 +67,8 @@ def build(page: Page) -> gr.Blocks:
         deeper = Deeper(exploring.explorer, tabs)
         guide = {
             "guide": Fragment(elem_id="guide"),
-            "place": gr.BrowserState([], storage_key="minigpt-guide", secret="no secret"),
+            # Not gr.BrowserState: where a browser blocks storage, as in a frame of another site, the page never opens.
+            "place": gr.Textbox(visible="hidden", elem_id="place", container=False),
         }
         wires = Wires(text | train | explore | deeper.build() | guide | hidden)
         _wire_text(page, wires)
@@ -76,6 +77,7 @@ def build(page: Page) -> gr.Blocks:
         filming.wire(wires, EXPLORE_NAMES, SAMPLING_NAMES)
         deeper.wire(wires)
         _wire_guide(Guiding(page, exploring), wires, blocks)
+    blocks.space_id = None  # With it, a page at *.hf.space asks a font host and huggingface.co for a header.
     return blocks
 
 
@@ -158,6 +160,7 @@ def _train_panel(filming: Filming) -> Parts:
             }
         parts["status"] = Fragment(words.not_trained(None), elem_id="status")
         parts["run_message"] = Fragment(elem_id="run-message")
+        Fragment([words.LINK], elem_id="link")
         parts["train_message"] = Fragment(elem_id="train-message")
         Fragment(words.subtitle("Loss", "surprise in nats a token, by step"))
         parts["curve"] = PlotlyView(figures.loss_curve(plan.history), label="Loss by step", elem_id="loss-curve")
@@ -274,7 +277,9 @@ def _wire_training(page: Page, wires: Wires, blocks: gr.Blocks) -> None:
 
 def _wire_guide(guiding: Guiding, wires: Wires, blocks: gr.Blocks) -> None:
     wires.on("change lesson", guiding.offer, "place lesson", "guide_offer", **EACH)
-    blocks.load(guiding.offer, wires.named("place lesson"), wires.named("guide_offer"), **QUIET)
+    remembered, told = wires.named("place lesson"), wires.named("place guide_offer")
+    blocks.load(guiding.arrive, remembered, told, js="(place, lesson) => [window.mgPlace(), lesson]", **QUIET)
+    wires.on("change place", None, "place", (), js="(place) => { window.mgKeepPlace(place); return []; }")
     wires.on("select guide_offer", guiding.open, "place lesson run", GUIDE_NAMES)
     wires.on("select guide", guiding.press, "place run", GUIDE_NAMES)
     wires.on("change arrived", guiding.refresh, "place arrived guide", "guide", **EACH)

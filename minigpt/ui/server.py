@@ -1,6 +1,7 @@
 """Starts everything: workers, page, server."""
 
 import io
+import json
 import os
 import sys
 
@@ -19,7 +20,7 @@ from minigpt.ui.layout import build
 from minigpt.ui.theme import theme
 from minigpt.ui.view import SCRIPTS, head_html
 
-SMALL_SCRIPTS = ("languages.js", "fragment.js", "guide.js", "scrub.js", "table.js", "copy.js", "film.js", "box.js")
+SMALL_SCRIPTS = "frame.js languages.js fragment.js guide.js scrub.js table.js copy.js film.js box.js".split()
 
 
 def launch_options() -> dict[str, object]:
@@ -27,7 +28,7 @@ def launch_options() -> dict[str, object]:
     return {
         "theme": theme(),
         "css_paths": [asset("style.css")],
-        "head": head_html() + tables() + "".join(map(_script, SMALL_SCRIPTS)),
+        "head": head_html() + tables() + _home() + "".join(map(_script, SMALL_SCRIPTS)),
         "app_kwargs": {"middleware": [doorkeeper(), early(SCRIPTS)]},
         # Not threads alone: each event that waits, such as the stream of an open page, takes one of these places too.
         "max_threads": limits.EVENTS.most,
@@ -39,6 +40,12 @@ def launch_options() -> dict[str, object]:
         "ssr_mode": False,
         "quiet": True,
     }
+
+
+def _home() -> str:
+    """For the head of the page: the address at which others find it, where the host says so. In a frame it differs."""
+    host = os.environ.get("SPACE_HOST", "")
+    return f"<script>window.miniGPTHome = {json.dumps(f'https://{host}/' if host else '')};</script>"
 
 
 def _script(name: str) -> str:

@@ -15,6 +15,13 @@ from minigpt.ui.fragment import Node, h
 PREVIEW_TOKENS = 18
 HELD_OUT = "So many percent of the text are never learned from; the validation loss is measured on them."
 NOTHING_TO_EXPLORE = ("Press Train first.", "Then write a prompt and see what every head looks at.")
+# What the browser answers by itself: only it knows the address. The field is for a browser that may not copy.
+LINK = h(
+    "p",
+    h("button", "Copy link", type="button", title="Whoever has the link can watch and steer this run."),
+    h("input", type="text", readonly="", hidden="", aria_label="Link of this run"),
+    cls="mg-share",
+)
 READY_TO_EXPLORE = ("Press Generate.", "The model goes on from your prompt, and you see what every head looks at.")
 
 

@@ -1,5 +1,6 @@
 """The guided path of each lesson, and where a reader stands on it."""
 
+import json
 from dataclasses import dataclass
 
 from minigpt.corpora import LESSONS
@@ -33,9 +34,17 @@ class Place:
     step: int = 0
     answer: int | None = None
 
+    def kept(self) -> str:
+        """As a browser keeps it; `placed` reads it again."""
+        return json.dumps([self.lesson, self.step, self.answer])
 
-def placed(value: object) -> Place:
+
+def placed(kept: str) -> Place:
     """A place from what a browser keeps, which can be anything: the beginning of nothing where it is no place."""
+    try:
+        value = json.loads(kept)
+    except (TypeError, ValueError, RecursionError):
+        return Place()
     if isinstance(value, list) and len(value) == 3:
         lesson, step, answer = value
         if isinstance(lesson, str) and lesson in GUIDES and type(step) is int and 0 <= step < len(GUIDES[lesson]):
