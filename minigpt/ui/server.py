@@ -20,7 +20,17 @@ from minigpt.ui.layout import build
 from minigpt.ui.theme import theme
 from minigpt.ui.view import SCRIPTS, head_html
 
-SMALL_SCRIPTS = "frame.js languages.js fragment.js guide.js scrub.js table.js copy.js film.js box.js".split()
+SMALL_SCRIPTS = [
+    "frame.js",
+    "languages.js",
+    "fragment.js",
+    "guide.js",
+    "scrub.js",
+    "table.js",
+    "copy.js",
+    "film.js",
+    "box.js",
+]
 
 
 def launch_options() -> dict[str, object]:
