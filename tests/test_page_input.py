@@ -18,7 +18,7 @@ def test_hostile_tokens_are_shown_literally_everywhere(page: Page, server: Serve
     train(page, ("".join(HOSTILE) + " \u202eabc\u202c עברית 🙂\n") * 12, steps=20, context=32)
     wait_status(page, "Finished")
     page.wait_for_selector("#head .main-svg", timeout=LONG)
-    for prompt in (HOSTILE[1], "".join(HOSTILE[2:5]), "עברית 🙂\u202e"):
+    for prompt in (HOSTILE[1], "".join(HOSTILE[2:5]), "עברית 🙂"):
         page.fill("#prompt textarea, #prompt input", prompt)
         page.click("#generate")
         expect(page.locator("#continuation .t.in")).to_have_count(len(prompt))
