@@ -13,7 +13,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 FRONT, BODY = README.removeprefix("---\n").split("\n---\n", 1)
 SNIPPETS = re.findall(r"```python\n(.*?)```", BODY, re.DOTALL)
 # Made by tools and commands; the rest of what stands beside README.md is the project.
-MADE = re.compile(r"\.git|\.venv.*|\.env|__pycache__|\..*_cache|\.hypothesis|\.gradio|.*\.egg-info|build|dist|runs|\.DS_Store")
+MADE = re.compile(
+    r"\.git|\.venv.*|\.env|__pycache__|\..*_cache|\.hypothesis|\.gradio|.*\.egg-info|build|dist|runs|\.DS_Store"
+)
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 
 
