@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from browsing import slower
 
 from minigpt import copies
 from minigpt.copies import Copies, Span, copied
@@ -127,4 +128,4 @@ def test_a_million_tokens_are_searched_while_nobody_waits(d_vocab, at_least, n_n
         found = copied(ids, training, at_least)
         seconds.append(time.process_time() - began)
     assert any(span.length >= 50 and span.start + span.length >= 100 for span in found.spans)
-    assert min(seconds) < 0.05
+    assert min(seconds) < 0.025 * slower()  # promised: 25 ms

@@ -14,7 +14,7 @@ from minigpt.model import Transformer
 from minigpt.tokenizer import BPETokenizer, CharacterTokenizer
 
 POSITIONS = ["rotary", "sinusoidal", "learned", "none"]
-LETTERS = CharacterTokenizer.train("abcdefghijklmno")
+LETTERS = CharacterTokenizer.train("abcdefghijklmnop")
 SMALL = GPTConfig(d_vocab=16, n_ctx=8, d_model=16, n_heads=2, n_layers=2)
 LOGITS = np.array([2.0, 1.5, 1.0, 0.0, -1.0, 0.5], np.float32)
 
@@ -208,7 +208,7 @@ def test_the_text_of_byte_pieces_is_whole_at_the_end():
 
 
 def test_a_vocabulary_smaller_than_the_list_of_candidates_is_listed_whole():
-    letters, model = CharacterTokenizer.train("ab"), random_model(replace(SMALL, d_vocab=3))
+    letters, model = CharacterTokenizer.train("abc"), random_model(replace(SMALL, d_vocab=3))
     tokens = list(generate_tokens(model, letters, torch.tensor([1]), SamplingConfig(2)))
     assert all(len(token.candidates) == 3 and token.n_others == 0 for token in tokens)
     assert all(sum(chance for _, chance in token.candidates) == pytest.approx(1, abs=1e-6) for token in tokens)

@@ -288,7 +288,7 @@ def test_the_seed_decides_the_probe():
 def test_a_probe_that_could_tell_nothing_is_refused(d_vocab, n_ctx):
     with pytest.raises(ValueError, match=f"knows {d_vocab} and has a context of {n_ctx}"):
         probe(d_vocab, n_ctx)
-    with pytest.raises(ValueError, match="seed must be a whole number"):
+    with pytest.raises(ValueError, match="Seed must be a whole number"):
         probe(64, 64, seed=-1)
 
 
