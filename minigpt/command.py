@@ -149,6 +149,8 @@ def train(asked: argparse.Namespace) -> int:
             print(note, file=sys.stderr)
         if progress.failure:
             raise ValueError(progress.failure.message)
+        if progress.trouble:  # It rests short of its end, and nobody asked for that.
+            raise ValueError(progress.trouble)
         print(name, flush=True)
         return 0
     finally:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from gate import SETTINGS, TEXT, Gate, alone, same_model, until
 
+from minigpt.checkpoint import save
 from minigpt.corpora import LESSONS
 from minigpt.promises import Finding
 from minigpt.runs import Runs, RunSettings, scheduler, store
@@ -59,6 +60,8 @@ def test_a_restarted_server_finds_its_runs_and_goes_on(runs, gate, tmp_path):
     again = Runs(tmp_path, lambda: gate, 1)
     assert again.progress(paused).status == "paused"
     assert gate.line == []
+    again.wake()
+    assert len(gate.line) == 1  # Nobody has looked for it.
     assert again.progress(run_id).status == "training"
     assert again.progress(run_id).step == 2
     assert again.progress(run_id).settings == SETTINGS
@@ -68,17 +71,20 @@ def test_a_restarted_server_finds_its_runs_and_goes_on(runs, gate, tmp_path):
 
 
 def test_a_slice_asked_for_twice_is_done_once(tmp_path):
-    store_run(tmp_path)
-    first = advance_folder(tmp_path, 0, 7)
+    folder, record = store_run(tmp_path)
+    first = advance_folder(folder, record, 0, 7)
     # As after a worker that saved its slice and died before it could say so.
-    assert advance_folder(tmp_path, 0, 7).step == first.step == 7
-    assert advance_folder(tmp_path, 0, 9).step == 9
-    assert advance_folder(tmp_path, 9, 1).step == 10
+    assert advance_folder(folder, record, 0, 7).step == first.step == 7
+    assert advance_folder(folder, record, 0, 9).step == 9
+    assert advance_folder(folder, record, 9, 1).step == 10
 
 
-def store_run(folder: Path) -> None:
-    scheduler.save(alone(0), folder)
-    store.write(folder, SETTINGS, 30, "paused", TEXT)
+def store_run(path: Path) -> tuple[store.Folder, store.Record]:
+    folder, record = store.Folder(path), store.Record(SETTINGS, 30)
+    save(alone(0), path)
+    store.write(folder, record)
+    folder.write(store.TEXT, TEXT.encode())
+    return folder, record
 
 
 def broken(gate: Gate) -> None:
@@ -107,18 +113,48 @@ def test_a_worker_that_dies_every_time_ends_the_run_in_a_sentence(tmp_path):
     run_id = runs.start(TEXT, SETTINGS)
     for _ in range(3):
         broken(gates[-1])
-    assert runs.progress(run_id).status == "failed"
-    assert "stopped 3 times in a row (a worker died)" in runs.progress(run_id).failure.message
+    assert runs.progress(run_id).status == "paused"
+    assert "ended 3 times in a row. Resume tries again" in runs.progress(run_id).trouble
     assert all(gate.line == [] for gate in gates)
 
 
-def test_a_slice_that_waited_in_a_pool_that_broke_goes_out_again(tmp_path):
+def test_a_run_whose_workers_died_is_resumed_by_its_button_and_rests_through_a_restart(tmp_path):
+    gates = []
+    runs = Runs(tmp_path, lambda: gates.append(Gate()) or gates[-1], 1)
+    run_id = runs.start(TEXT, SETTINGS)
+    for _ in range(3):
+        broken(gates[-1])
+    again = Runs(tmp_path, Gate, 1)
+    again.wake()
+    assert (again.progress(run_id).status, again.progress(run_id).trouble) == ("paused", scheduler.DIED)
+    runs.resume(run_id)
+    assert runs.progress(run_id).trouble == ""
+    until(gates[-1], lambda: runs.progress(run_id).status == "finished")
+    assert same_model(runs.state(run_id), alone(30))
+
+
+def test_a_worker_that_dies_is_held_against_the_run_that_it_had_and_no_other(tmp_path):
     gates = []
     runs = Runs(tmp_path, lambda: gates.append(Gate()) or gates[-1], 2)
-    ids = [runs.start(TEXT, SETTINGS), runs.start(TEXT, SETTINGS)]
-    broken(gates[0])
-    assert len(gates) == 2
-    until(gates[1], lambda: all(runs.progress(run_id).status == "finished" for run_id in ids))
+    guilty, other = runs.start(TEXT, SETTINGS), runs.start(TEXT, SETTINGS)
+    theirs = gates[1]
+    for _ in range(3):
+        broken(next(gate for gate in reversed(gates) if gate.line and gate is not theirs))
+    assert (runs.progress(guilty).status, runs.progress(other).status) == ("paused", "training")
+    assert len(gates) == 4
+    until(theirs, lambda: runs.progress(other).status == "finished")
+
+
+def test_what_a_slice_raises_is_no_death_and_ends_in_words_without_a_path(runs, gate, capsys):
+    run_id = runs.start(TEXT, SETTINGS)
+    for _ in range(3):
+        future, _ = gate.line.pop(0)
+        future.set_running_or_notify_cancel()
+        future.set_exception(RuntimeError("not enough memory in /somewhere/here"))
+    assert runs.progress(run_id).status == "paused"
+    assert runs.progress(run_id).trouble == scheduler.RAISED
+    assert "not enough memory" in capsys.readouterr().err
+    assert not gate.closed
 
 
 def test_a_slice_that_lands_while_resume_is_pressed_is_not_counted_twice(runs, gate, monkeypatch):
@@ -141,7 +177,7 @@ def test_a_slice_that_lands_while_resume_is_pressed_is_not_counted_twice(runs, g
 
 
 def test_a_folder_of_an_earlier_version_is_still_read(tmp_path):
-    store_run(tmp_path)
+    folder, _ = store_run(tmp_path)
     record = json.loads((tmp_path / store.RECORD).read_text())
     record["settings"]["floor"] = 1.05
     for later in ("breaks", "drawn_with"):
@@ -149,7 +185,10 @@ def test_a_folder_of_an_earlier_version_is_still_read(tmp_path):
     for later in ("windows", "softmax_twice"):
         del record["settings"]["training"][later]
     (tmp_path / store.RECORD).write_text(json.dumps(record))
-    assert store.read(tmp_path) == (SETTINGS, 30, "paused")
+    for later in ("owner", "text_hash", "trouble", "version"):
+        del record[later]
+    (tmp_path / store.RECORD).write_text(json.dumps(record))
+    assert store.read(folder) == store.Record(SETTINGS, 30, version=1)
 
 
 def lesson_run(runs: Runs, **changes: object) -> str:
@@ -180,7 +219,7 @@ def test_a_run_of_a_lesson_tells_what_was_found_and_again_after_a_restart(runs, 
 def test_the_step_at_which_a_promise_was_first_kept_stays_until_it_is_lost(runs, gate, monkeypatch):
     kept = iter([False, True, True, False, True, *[True] * 20])
 
-    def made_up(folder: Path, state: TrainingState) -> Finding:
+    def made_up(settings: RunSettings, state: TrainingState) -> Finding:
         return Finding(state.step, next(kept))
 
     monkeypatch.setattr("minigpt.runs.worker.finding", made_up)

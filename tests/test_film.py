@@ -36,7 +36,8 @@ def runs(tmp_path, gate, monkeypatch) -> Runs:
 def slice_again(folder, step: int, steps: int) -> None:
     """A slice as a new worker would take it, from what is on disk."""
     worker._KEPT.clear()
-    advance_folder(folder, step, steps)
+    kept = store.Folder(folder)
+    advance_folder(kept, store.read(kept), step, steps)
 
 
 @pytest.mark.parametrize("n_steps", [1, 2, 3, 7, 30, 399, 400, 12_345, 100_000])
@@ -126,11 +127,11 @@ def test_a_slice_that_is_taken_twice_is_filmed_once(runs, gate, tmp_path):
     folder = tmp_path / run_id
     state = (folder / "state.safetensors").read_bytes()
     slice_again(folder, 2, 9)
-    first = store.read_film(folder, {})
+    first, _ = store.read_film(store.Folder(folder), {})
     # The worker was killed after it had filmed and before it could save.
     (folder / "state.safetensors").write_bytes(state)
     slice_again(folder, 2, 9)
-    again = store.read_film(folder, {})
+    again, _ = store.read_film(store.Folder(folder), {})
     assert list(first) == list(again) == [0, 1, 2, 3, 5, 7, 9, 11]
     for step, frame in first.items():
         assert all(

@@ -51,12 +51,12 @@ def test_a_run_kept_without_a_place_has_the_end_held_out_and_goes_on_with_the_sa
     kept = load(tmp_path)
     assert kept.training.validation_place == "end"
     assert advance(kept, 5).history.train == advance(state, 5).history.train
-    store.write(tmp_path, RunSettings(training=PLAN), 40, "paused")
+    store.write(store.Folder(tmp_path), store.Record(RunSettings(training=PLAN), 40))
     record = tmp_path / store.RECORD
     old = json.loads(record.read_text(encoding="utf-8"))
     del old["settings"]["training"]["validation_place"]
     record.write_text(json.dumps(old), encoding="utf-8")
-    assert store.read(tmp_path)[0].training == PLAN
+    assert store.read(store.Folder(tmp_path)).settings.training == PLAN
     assert "validation_place" in asdict(state.training)
 
 

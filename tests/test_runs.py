@@ -65,7 +65,7 @@ def test_only_a_run_that_is_alone_takes_a_second_core(tmp_path, gate):
     gate.let_through()
     gate.let_through()
     # The first slice was out before anyone else came; the next ones share; the last ones are alone again.
-    taken = [(folder.name, threads) for folder, _, _, threads in gate.asked]
+    taken = [(folder.path.name, threads) for folder, *_, threads in gate.asked]
     assert taken == [(first, 2), (second, 1), (first, 1), (first, 2)]
     assert {threads for *_, threads in gate.asked} == {1, 2}
 
@@ -202,7 +202,7 @@ def test_the_run_beside_the_folder_of_runs_is_out_of_reach(tmp_path, gate):
 
 def test_memory_and_disk_are_bounded_and_a_forgotten_run_comes_back_from_disk(runs, gate, tmp_path, monkeypatch):
     monkeypatch.setattr(scheduler, "MAX_IN_MEMORY", 8)
-    monkeypatch.setattr(scheduler, "MAX_ON_DISK", 12)
+    monkeypatch.setenv("MINIGPT_RUNS_COUNT", "12")
     ids = []
     for _ in range(15):
         ids.append(runs.start(TEXT, SETTINGS, steps=1))
@@ -210,7 +210,7 @@ def test_memory_and_disk_are_bounded_and_a_forgotten_run_comes_back_from_disk(ru
         runs.state(ids[-1])
         time.sleep(0.002)  # Folders are told apart by the time they changed.
     assert len(runs._runs) <= 8
-    assert len(runs._snapshots) <= 8
+    assert len(runs._seen._states) <= 8
     assert len(list(tmp_path.iterdir())) == 12
     with pytest.raises(UnknownRun):
         runs.progress(ids[0])

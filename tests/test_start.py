@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from test_workers import processes
 
 from minigpt.runs import NICE, local_runs
 from minigpt.ui import handlers, server
@@ -47,9 +48,6 @@ def test_the_page_is_served_before_the_workers_begin(monkeypatch):
             print("🔨 Launching MCP server")  # As Gradio does.
             return None, "http://there", None
 
-        def block_thread(self) -> None:
-            order.append("waits")
-
     class Runs:
         def close(self) -> None:
             order.append("closed")
@@ -59,8 +57,11 @@ def test_the_page_is_served_before_the_workers_begin(monkeypatch):
     monkeypatch.setattr(server, "build", lambda page: Blocks())
     monkeypatch.setattr(handlers.Page, "warm_up", lambda page: order.append("workers"))
     monkeypatch.setattr(server.torch, "set_num_threads", lambda n: None)
+    monkeypatch.setattr(server, "_listen", lambda asked: asked.set())
+    monkeypatch.setattr(server, "_leave", lambda: order.append("left"))
+    monkeypatch.setattr(server.tempfile, "tempdir", None)
     server.serve()
-    assert order == ["served", "workers", "waits", "closed"]
+    assert order == ["served", "workers", "closed", "left"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there a thread has a niceness of its own")
@@ -70,7 +71,7 @@ def test_workers_stand_behind_the_page_from_their_first_import_on(tmp_path):
     page = handlers.Page(runs)
     try:
         page.warm_up()
-        while not (workers := list(runs._executor._processes or ())):
+        while not (workers := [*processes(runs)]):
             time.sleep(0.01)
         at_first = os.getpriority(os.PRIO_PROCESS, workers[0])
         while page.speed is None:

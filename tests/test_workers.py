@@ -35,12 +35,12 @@ def test_a_worker_killed_in_the_middle_of_a_slice_costs_the_run_nothing(tmp_path
         assert warm_up(runs, 1) > 1e6
         run_id = runs.start(TEXT, SETTINGS)
         wait(lambda: 0 < runs.progress(run_id).step < 300)
-        killed = set(runs._executor._processes)
+        killed = processes(runs)
         for process in killed:
             os.kill(process, signal.SIGKILL)
         wait(lambda: runs.progress(run_id).status not in ("waiting", "training"))
         assert runs.progress(run_id).status == "finished"
-        assert killed.isdisjoint(runs._executor._processes)
+        assert killed.isdisjoint(processes(runs))
         state = runs.state(run_id)
     finally:
         runs.close()
@@ -48,6 +48,10 @@ def test_a_worker_killed_in_the_middle_of_a_slice_costs_the_run_nothing(tmp_path
     assert runs.progress(run_id).history.train == alone.history.train
     assert state.history.validation == alone.history.validation
     assert torch.equal(state.model.embed.weight, alone.model.embed.weight)
+
+
+def processes(runs: Runs) -> set[int]:
+    return {pid for worker in runs._lanes._executors if worker for pid in worker._processes or ()}
 
 
 def wait(done, seconds: float = 120) -> None:

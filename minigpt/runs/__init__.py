@@ -1,8 +1,8 @@
 """A run's life: record, scheduler, workers, store."""
 
 from minigpt.runs.local import local_runs, runs_folder, warm_up
-from minigpt.runs.record import ACTIVE, Progress, RunSettings
-from minigpt.runs.scheduler import Runs, UnknownRun
+from minigpt.runs.record import ACTIVE, Progress, RunSettings, UnknownRun
+from minigpt.runs.scheduler import Runs
 from minigpt.runs.worker import NICE, work
 
 __all__ = [

@@ -2,9 +2,13 @@
 
 import multiprocessing
 import os
-from concurrent.futures import Executor, ProcessPoolExecutor
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from minigpt.runs.scheduler import Runs
 from minigpt.runs.worker import measure_speed, prepare_process
@@ -24,15 +28,43 @@ def runs_folder() -> Path:
     return Path(os.environ.get("MINIGPT_RUNS") or Path.home() / ".cache" / "minigpt" / "runs")
 
 
+class Worker(ProcessPoolExecutor):
+    """One spawned process, begun with its first task. A pool of more would break for all when one of them dies."""
+
+    def __init__(self) -> None:
+        super().__init__(1, mp_context=multiprocessing.get_context("spawn"), initializer=prepare_process)
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """As every executor."""
+        with _deaf():
+            return super().submit(fn, *args, **kwargs)
+
+    def kill(self) -> None:
+        """End the process in the midst of whatever it does."""
+        # From Python 3.14 on `kill_workers` does it.
+        for process in list((getattr(self, "_processes", None) or {}).values()):
+            process.kill()
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """A process begun meanwhile does not hear Ctrl+C, from its first moment on: its server ends it."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def local_runs(folder: Path | None = None, n_workers: int | None = None) -> Runs:
-    """Runs on a pool of spawned processes, one a core, kept under `folder` (default: MINIGPT_RUNS or ~/.cache)."""
-    workers = n_workers or n_cores()
+    """Runs on spawned processes, one a core, kept under `folder` (default: MINIGPT_RUNS or ~/.cache).
 
-    def pool() -> Executor:
-        spawn = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(workers, mp_context=spawn, initializer=prepare_process)
-
-    return Runs(folder or runs_folder(), pool, workers)
+    OSError where there is no such folder and none can be made.
+    """
+    return Runs(folder or runs_folder(), Worker, n_workers or n_cores())
 
 
 def warm_up(runs: Runs, n_workers: int | None = None) -> float:

@@ -12,6 +12,17 @@ from minigpt.training import Failure
 
 Status = Literal["waiting", "training", "paused", "stopped", "finished", "failed"]
 ACTIVE: frozenset[str] = frozenset({"waiting", "training"})
+MAX_DEATHS = 3
+DIED = f"The training process ended {MAX_DEATHS} times in a row. Resume tries again; a smaller model needs less memory."
+RAISED = f"Training broke off {MAX_DEATHS} times in a row. Resume tries again; a smaller model may do better."
+NO_ROOM = "The disk of this server takes nothing, and its memory holds no more runs meanwhile. Try again later."
+
+
+class UnknownRun(ValueError):
+    """There is no run of that name here."""
+
+    def __init__(self) -> None:
+        super().__init__("This run is not here any more. Press Train to start a new one.")
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,9 @@ class Progress:
     config: the model's, with the context that fits the text and the size of the vocabulary.
     n_params: how many numbers are trained. seconds: time spent in slices so far.
     finding: how far the promise of its lesson is kept by now; found_at: the step at which that was first seen.
+    unsaved: since when saving fails and what is at risk, in a sentence; "" while all is saved.
+    trouble: why the run rests though nobody asked for that, in a sentence; it can be resumed.
+    damaged: whether it has failed because its files cannot be used.
     seconds_per_step: between two steps on the clock of late, waiting for other runs included; None before it is known.
     """
 
@@ -70,6 +84,15 @@ class Progress:
     notes: tuple[str, ...] = ()
     finding: Finding | None = None
     found_at: int | None = None
+    unsaved: str = ""
+    trouble: str = ""
+    damaged: bool = False
+
+    @property
+    def said(self) -> str:
+        """All that a viewer should know beside the numbers, in sentences; "" where all is well."""
+        failure = (self.failure.message,) if self.failure else ()
+        return " ".join(said for said in (*failure, *self.notes, self.trouble, self.unsaved) if said)
 
     @property
     def n_steps(self) -> int:

@@ -5,92 +5,93 @@ Works on any `concurrent.futures.Executor`. A run's state lives in its folder; h
 
 import secrets
 import shutil
+import sys
 import threading
 import time
+import traceback
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from minigpt.checkpoint import load, save
-from minigpt.corpora import drawn
+from minigpt import limits
 from minigpt.film import Frame
-from minigpt.promises import Finding
-from minigpt.runs import store
-from minigpt.runs.record import ACTIVE, Progress, RunSettings, Status
-from minigpt.runs.worker import SliceReport, advance_folder, finding
-from minigpt.training import Failure, TrainingState, begin
-from minigpt.twins import begun_alike
+from minigpt.runs import recovery, room, store
+from minigpt.runs.keeping import Run
+from minigpt.runs.lanes import Lanes
+from minigpt.runs.record import DIED, MAX_DEATHS, NO_ROOM, RAISED, Progress, RunSettings, Status, UnknownRun
+from minigpt.runs.seen import Seen
+from minigpt.runs.store import Folder, Record
+from minigpt.runs.worker import Lost, SliceReport, advance_folder, begun
+from minigpt.training import Failure, TrainingState
 
 # Long enough that moving the state costs little, short enough that the page moves more than twice a second.
 SLICE_SECONDS = 0.3
-MAX_DEATHS = 3
 MAX_IN_MEMORY = 64
-MAX_ON_DISK = 500
-
-
-class UnknownRun(ValueError):
-    """There is no run of that name here."""
-
-    def __init__(self) -> None:
-        super().__init__("This run is not here any more. Press Train to start a new one.")
-
-
-class _Run:
-    """The scheduler's own notes on a run."""
-
-    def __init__(self, progress: Progress, steps_wanted: int) -> None:
-        self.progress = progress
-        self.steps_wanted = steps_wanted  # How far it may go before it rests: pause and stop make this 0.
-        self.flying = False
-        self.deaths = 0
-        self.step_seconds = SLICE_SECONDS  # What one step took inside the newest slice; sizes the next.
-        self.landed_at: float | None = None
-        self.rest: Status = "paused"  # What it becomes when nothing is wanted any more.
+MB = 1_000_000
+SAVE_AGAIN_SECONDS = 2.0
+STALE_SECONDS = 60.0  # what is still being written is younger
+MAX_UNSAVED = 256_000_000  # bytes in memory alone, of all runs
 
 
 class Runs:
     """Start, watch and steer runs. Every method may be called from any thread.
 
-    executor: makes the pool of workers, again if it breaks. n_workers: how many slices may be out at once.
+    executor: makes an executor of one worker, again if that breaks. n_workers: how many there are.
     """
 
     def __init__(self, folder: Path, executor: Callable[[], Executor], n_workers: int) -> None:
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._new_executor, self._n_workers = executor, n_workers
-        self._executor = executor()
+        self._n_workers, self._lanes = n_workers, Lanes(executor, n_workers)
         self._lock = threading.RLock()
-        self._runs: OrderedDict[str, _Run] = OrderedDict()
+        self._runs: OrderedDict[str, Run] = OrderedDict()
         self._ready: deque[str] = deque()
         self._flying = 0
-        self._snapshots: OrderedDict[tuple[str, int], TrainingState] = OrderedDict()
-        self._films: OrderedDict[str, dict[int, Frame]] = OrderedDict()
-        self._closed = False
+        self._seen = Seen(MAX_IN_MEMORY // 8)
+        self._owners: dict[str, str] = {}
+        self._saver: threading.Thread | None = None
+        self._closed = threading.Event()
 
-    def start(self, text: str, settings: RunSettings, steps: int | None = None) -> str:
+    def start(self, text: str, settings: RunSettings, steps: int | None = None, owner: str = "") -> str:
         """Begin a run, to its planned end or for so many steps, and return its id: whoever has it may watch and steer.
 
+        owner: whose run it is; where there is too little room, the oldest runs of whoever takes most of it leave.
         Raises ValueError, in the reader's words, where text or settings cannot work.
         """
-        state = _begin(text, settings)
-        if settings.without:
-            state = begun_alike(state, _begin(text, replace(settings, without="")))
-        run_id = secrets.token_urlsafe(16)
-        save(state, self.folder / run_id)
-        run = _Run(_progress(run_id, settings, state), settings.training.steps if steps is None else steps)
-        store.write(self.folder / run_id, settings, run.steps_wanted, run.rest, text)
+        with self._lock:
+            if sum(len(data) for run in self._runs.values() for data in run.folder.unsaved.values()) > MAX_UNSAVED:
+                raise ValueError(NO_ROOM)
+        state, run_id = begun(text, settings), secrets.token_urlsafe(16)
+        data, wanted = store.text_bytes(text), settings.training.steps if steps is None else steps
+        record = Record(settings, wanted, owner=owner, text_hash=store.hash_of(data))
+        folder = Folder(self.folder / run_id)
+        run = Run(recovery.progress_of(run_id, settings, state), record, folder, wanted)
+        run.keep_all(state, data)
         with self._lock:
             self._runs[run_id] = run
-            self._enqueue(run_id)
+            self._enqueue(run)
+            self._save_later(run)
             self._forget()
+        self._make_room(run_id)
         return run_id
+
+    def wake(self) -> None:
+        """Let those runs go on that were at work when an earlier server ended."""
+        store.sweep(self.folder, time.time() - STALE_SECONDS)
+        for path in store.oldest_first(self.folder):
+            if self._closed.is_set():
+                return
+            if recovery.at_work(path):
+                with suppress(UnknownRun):
+                    self._find(path.name)
 
     def resume(self, run_id: str, until: int | None = None) -> None:
         """Go on to the planned end, or until a step."""
+        self._find(run_id)
         with self._lock:  # No slice may land between the count of what is left and the wish for it.
             run = self._find(run_id)
             end = run.progress.n_steps if until is None else until
@@ -110,225 +111,205 @@ class Runs:
 
     def progress(self, run_id: str) -> Progress:
         """The run as it stands."""
+        run = self._find(run_id)
         with self._lock:
-            run = self._find(run_id)
             ahead = self._ready.index(run_id) if run_id in self._ready else 0
             return replace(run.progress, ahead=ahead)
 
     def state(self, run_id: str) -> TrainingState:
-        """A snapshot of the run, to generate from and to hook: never the model that is being trained."""
-        step = self.progress(run_id).step
-        with self._lock:
-            known = self._snapshots.get((run_id, step))
-        if known is None:
-            known = load(self.folder / run_id)
-            with self._lock:
-                self._snapshots[(run_id, known.step)] = known
-                while len(self._snapshots) > MAX_IN_MEMORY // 8:
-                    self._snapshots.popitem(last=False)
-        return known
+        """A snapshot of the run, to generate from and to hook: never the model that is being trained.
+
+        `Damaged`, a ValueError, where what is kept of it cannot be used.
+        """
+        run = self._find(run_id)
+        return self._seen.state(self._copy(run), run.progress.step)
 
     def film(self, run_id: str) -> dict[int, Frame]:
         """The moments of the run that were kept, by step, in order; a run of an earlier version may have none."""
-        self._find(run_id)
+        run = self._find(run_id)
+        film, damaged = self._seen.film(self._copy(run))
         with self._lock:
-            known = self._films.get(run_id, {})
-        film = store.read_film(self.folder / run_id, known)
-        with self._lock:
-            self._films[run_id] = film
-            self._films.move_to_end(run_id)
-            while len(self._films) > MAX_IN_MEMORY // 8:
-                self._films.popitem(last=False)
+            note = recovery.damaged_moments(damaged)
+            if damaged and note not in run.progress.notes:
+                run.update(notes=(*run.progress.notes, note))
         return film
 
     def flying(self, run_id: str) -> bool:
         """Whether a slice of the run is out: one that was told to rest may still take its last steps."""
-        return self._find(run_id).flying
+        return self._find(run_id).flying is not None
 
     def text(self, run_id: str) -> str:
-        """The text that the run learns from."""
-        self._find(run_id)
-        return store.read_text(self.folder / run_id)
+        """The text that the run learns from; `Damaged`, a ValueError, where it cannot be read."""
+        return store.read_text(self._find(run_id).folder)
 
     def close(self) -> None:
-        """Stop the workers. Runs stay on disk and go on when somebody looks for them again."""
+        """Stop the workers, in the midst of long slices. Runs stay on disk; those at work go on with `wake`."""
         with self._lock:
-            self._closed = True
+            self._closed.set()
             self._ready.clear()
-        self._executor.shutdown(wait=True, cancel_futures=True)
+            flying = [run.flying for run in self._runs.values() if run.flying]
+        self._lanes.close(flying)
+        self.save_again()
+        store.sweep(self.folder, time.time())
 
     def submit(self, function: Callable[[], float]) -> "Future[float]":
-        """Something small for a worker to do beside the runs, such as warming up."""
-        return self._executor.submit(function)
+        """Something small for the workers to do beside the runs, such as warming up: for each of them in turn."""
+        return self._lanes.submit(self._lanes.next(), function)[1]
 
-    def _find(self, run_id: str) -> _Run:
+    def save_again(self) -> None:
+        """Write what the disk did not take of runs that rest; those at work try at every slice, and at the end."""
         with self._lock:
-            run = self._runs.get(run_id)
-            if run is None:
-                run = self._runs[run_id] = self._from_disk(run_id)
-                if run.steps_wanted:
-                    self._enqueue(run_id)
-                self._forget()
-            else:
+            unsaved = [run for run in self._runs.values() if run.folder.unsaved and not run.out]
+            runs = [run for run in unsaved if self._closed.is_set() or not run.steps_wanted]
+            for run in runs:
+                run.saving = True
+        for run in runs:
+            run.folder.catch_up([*run.folder.unsaved])
+            with self._lock:
+                run.saving = False
+                run.tell()
+                if run.steps_wanted and not self._closed.is_set() and run.progress.run_id not in self._ready:
+                    self._enqueue(run)
+
+    def _copy(self, run: Run) -> Folder:
+        with self._lock:  # While a slice lands its files change.
+            return Folder(run.folder.path, run.folder.unsaved)
+
+    def _find(self, run_id: str) -> Run:
+        with self._lock:
+            known = self._runs.get(run_id)
+            if known is not None:
                 self._runs.move_to_end(run_id)
+                return known
+        # Not under the lock: a disk may be slow, and every open page asks how its run is.
+        path = store.folder_of(self.folder, run_id)
+        if path is None:
+            raise UnknownRun
+        found = recovery.found(path, run_id)
+        run = Run(found.progress, found.record, Folder(path), found.steps_wanted)
+        run.update(status=run.resting)
+        if run.steps_wanted:
+            run.text = run.read_text()
+        with self._lock:
+            run = self._runs.setdefault(run_id, run)
+            if run.steps_wanted and not run.out and run_id not in self._ready:
+                self._enqueue(run)
+            self._forget()
             return run
 
-    def _from_disk(self, run_id: str) -> _Run:
-        folder = store.folder_of(self.folder, run_id)
-        if folder is None:
-            raise UnknownRun
-        settings, until, rest = store.read(folder)
-        state = load(folder)
-        run = _Run(_progress(run_id, settings, state), 0 if state.failure else max(0, until - state.step))
-        run.rest = rest
-        found = finding(folder, state) if state.step else None
-        # Since which step the promise is kept is not on disk: nothing is said about it.
-        run.progress = replace(run.progress, status=_resting(run), finding=found)
-        return run
-
-    def _want(self, run: _Run, steps: int, rest: Status) -> None:
+    def _want(self, run: Run, steps: int, rest: Status) -> None:
         with self._lock:
             if run.progress.failure:
                 return
-            run.steps_wanted, run.rest = steps, rest
+            run.steps_wanted, run.deaths = steps, 0
             run_id = run.progress.run_id
-            store.write(self.folder / run_id, run.progress.settings, run.progress.step + steps, rest)
-            if steps and not run.flying and run_id not in self._ready:
-                self._enqueue(run_id)
-            elif not steps:
+            if run.progress.trouble:
+                run.update(trouble="")
+            run.keep(replace(run.record, until=run.progress.step + steps, rest=rest, trouble=""))
+            self._save_later(run)
+            if steps:
+                run.text = run.text or run.read_text()
+                if not run.out and run_id not in self._ready:
+                    self._enqueue(run)
+            else:
                 if run_id in self._ready:
                     self._ready.remove(run_id)
-                self._update(run, status=_resting(run))
+                run.update(status=run.resting)
 
-    def _enqueue(self, run_id: str) -> None:
-        run = self._runs[run_id]
+    def _enqueue(self, run: Run) -> None:
         # Between two slices a run that others share the workers with is still training, not waiting.
         if run.progress.status != "training":
-            self._update(run, status="waiting")
-        self._ready.append(run_id)
+            run.update(status="waiting")
+        self._ready.append(run.progress.run_id)
         self._pump()
 
     def _pump(self) -> None:
-        while self._ready and self._flying < self._n_workers and not self._closed:
-            run = self._runs[self._ready.popleft()]
+        while self._ready and not self._closed.is_set():
+            run = self._runs[self._ready[0]]
+            lane = self._lanes.take(run.lane)
+            if lane is None:
+                return
+            self._ready.popleft()
             if run.progress.status == "waiting":
-                self._update(run, status="training")
-            run.flying, self._flying = True, self._flying + 1
-            executor, folder = self._executor, self.folder / run.progress.run_id
+                run.update(status="training")
+            self._flying, run.lane = self._flying + 1, lane
             # A run that is alone takes the core of a worker that has nothing to do as well.
             threads = 2 if self._n_workers > 1 and self._flying == 1 and not self._ready else 1
-            try:
-                future = executor.submit(advance_folder, folder, run.progress.step, _slice_steps(run), threads)
-            except (BrokenProcessPool, RuntimeError) as error:
-                future = Future()
-                future.set_exception(error)
-            future.add_done_callback(partial(self._landed, run, executor))
+            folder = Folder(run.folder.path, run.folder.unsaved)
+            asked = (folder, run.record, run.progress.step, run.slice_steps(SLICE_SECONDS), threads)
+            executor, run.flying = self._lanes.submit(lane, advance_folder, *asked)
+            run.flying.add_done_callback(partial(self._landed, run, lane, executor))
 
-    def _landed(self, run: _Run, executor: Executor, future: "Future[SliceReport]") -> None:
+    def _landed(self, run: Run, lane: int, executor: Executor | None, future: "Future[SliceReport]") -> None:
         with self._lock:
-            run.flying, self._flying = False, self._flying - 1
-            if self._closed:
-                return
-            # Cancelled is a slice that waited in a pool which broke for another one: it goes out again.
+            run.flying, self._flying = None, self._flying - 1
+            self._lanes.give_back(lane)
+            # Cancelled is a slice that waited for a worker who died of something else: it goes out again.
             if not future.cancelled():
                 error = future.exception()
                 if error is None:
                     self._moved(run, future.result())
-                else:
-                    self._stumbled(run, executor, error)
+                elif not self._closed.is_set():
+                    self._stumbled(run, lane, executor, error)
+            if self._closed.is_set():
+                return
             if run.steps_wanted:
-                self._enqueue(run.progress.run_id)
+                self._enqueue(run)
             self._pump()
 
-    def _moved(self, run: _Run, report: SliceReport) -> None:
-        run.deaths = 0
-        gained = report.step - run.progress.step
-        now, before, pace = time.monotonic(), run.landed_at, run.progress.seconds_per_step
-        run.landed_at = now
-        if gained > 0:
-            run.step_seconds = report.seconds / gained
-            newest = (now - before) / gained if before else run.step_seconds
-            pace = newest if pace is None else 0.7 * pace + 0.3 * newest
-        run.steps_wanted = 0 if report.failure else max(0, run.steps_wanted - gained)
-        self._update(
-            run,
-            step=report.step,
-            history=report.history,
-            failure=report.failure,
-            seconds=run.progress.seconds + report.seconds,
-            seconds_per_step=pace,
-            finding=report.finding,
-            found_at=_found_at(run.progress, report.finding),
-        )
+    def _moved(self, run: Run, report: SliceReport) -> None:
+        run.moved(report)
         if not run.steps_wanted:
-            run.landed_at = None  # A pause is no slow step.
-            self._update(run, status=_resting(run))
+            run.landed_at = run.text = None  # A pause is no slow step.
+            run.update(status=run.resting)
+        self._save_later(run)
 
-    def _stumbled(self, run: _Run, executor: Executor, error: BaseException) -> None:
-        """A worker died or raised: try the slice again, with a new pool if need be, but not for ever."""
-        if isinstance(error, BrokenProcessPool | RuntimeError) and executor is self._executor:
-            # The new pool first: what the old one cancels goes out again at once.
-            self._executor = self._new_executor()
-            executor.shutdown(wait=False, cancel_futures=True)
+    def _stumbled(self, run: Run, lane: int, executor: Executor | None, error: BaseException) -> None:
+        """A worker died or raised: try the slice again, with a new worker if need be, but not for ever."""
+        dead = isinstance(error, BrokenExecutor)
+        if isinstance(error, Lost) and run.mend():  # Its folder was deleted: now the text is there again.
+            return
+        if isinstance(error, Lost):
+            run.steps_wanted, run.text = 0, None
+            failure = Failure(run.progress.step, f"{error} {recovery.ANEW}")
+            run.update(status="failed", failure=failure, damaged=True)
+            return
+        if dead:
+            self._lanes.replace(lane, executor)
+        else:
+            traceback.print_exception(error, file=sys.stderr)
         run.deaths += 1
         if run.deaths >= MAX_DEATHS:
-            run.steps_wanted = 0
-            message = f"The training process stopped {MAX_DEATHS} times in a row ({error}). Try a smaller model."
-            failure = Failure(run.progress.step, message)
-            self._update(run, status="failed", failure=failure)
+            run.steps_wanted, run.text = 0, None
+            trouble = DIED if dead else RAISED
+            run.keep(replace(run.record, until=run.progress.step, rest="paused", trouble=trouble))
+            run.update(status=run.resting, trouble=trouble)
 
-    @staticmethod
-    def _update(run: _Run, **changes: object) -> None:
-        run.progress = replace(run.progress, version=run.progress.version + 1, **changes)  # type: ignore[arg-type]
+    def _save_later(self, run: Run) -> None:
+        if run.folder.unsaved and self._saver is None:
+            self._saver = threading.Thread(target=self._keep_saving, daemon=True)
+            self._saver.start()
+
+    def _keep_saving(self) -> None:
+        while not self._closed.wait(SAVE_AGAIN_SECONDS):
+            self.save_again()
 
     def _forget(self) -> None:
-        """Keep memory and disk bounded: the runs that were longest out of sight go first, never one at work."""
-        # Never the newest: whoever asked for it is about to use it.
+        """Keep memory bounded: the runs that were longest out of sight go first, never one at work."""
+        # Never the newest: whoever asked for it is about to use it. What is in memory alone stays there.
         older = list(self._runs.items())[:-1]
-        idle = [run_id for run_id, run in older if run.progress.status not in ACTIVE and not run.flying]
+        idle = [run_id for run_id, run in older if run.idle and not run.folder.unsaved]
         for run_id in idle[: max(0, len(self._runs) - MAX_IN_MEMORY)]:
             del self._runs[run_id]
-        for folder in store.oldest_first(self.folder)[:-MAX_ON_DISK]:
-            if folder.name not in self._runs:
-                shutil.rmtree(folder, ignore_errors=True)
 
-
-def _begin(text: str, settings: RunSettings) -> TrainingState:
-    lesson = settings.taught()
-    known = drawn(lesson.source).log_probability if lesson else None
-    return begin(text, settings.tokenizer, *settings.applied(), settings.bpe_vocab, known)
-
-
-def _progress(run_id: str, settings: RunSettings, state: TrainingState) -> Progress:
-    return Progress(
-        run_id=run_id,
-        version=0,
-        status="waiting",
-        step=state.step,
-        history=state.history,
-        config=state.config,
-        settings=settings,
-        n_params=state.model.n_params,
-        failure=state.failure,
-        notes=state.notes,
-    )
-
-
-def _found_at(before: Progress, now: Finding | None) -> int | None:
-    """The step at which the promise was first seen kept; a pattern that is lost again is no longer there."""
-    if now is None or not now.kept:
-        return None
-    return now.step if before.found_at is None else before.found_at
-
-
-def _resting(run: _Run) -> Status:
-    if run.progress.failure:
-        return "failed"
-    return "finished" if run.progress.step >= run.progress.n_steps else run.rest
-
-
-def _slice_steps(run: _Run) -> int:
-    """As many steps as take about SLICE_SECONDS; two at first, so that the curve begins at once."""
-    if not run.progress.step:
-        return min(2, run.steps_wanted)
-    return max(1, min(run.steps_wanted, int(SLICE_SECONDS / run.step_seconds)))
+    def _make_room(self, newest: str) -> None:
+        """Keep the disk bounded: the oldest runs of whoever takes most of it leave, never one at work."""
+        runs = room.held(self.folder, self._owners)
+        with self._lock:
+            staying = {newest} | {run_id for run_id, run in self._runs.items() if not run.idle}
+            leaving = room.leaving(runs, limits.RUNS_MB.most * MB, limits.RUNS.most, staying)
+            for run_id in leaving:
+                self._runs.pop(run_id, None)
+                self._owners.pop(run_id, None)
+        for run_id in leaving:
+            shutil.rmtree(self.folder / run_id, ignore_errors=True)

@@ -3,22 +3,28 @@
 import ctypes
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 
-from minigpt.checkpoint import load, save
+from minigpt.checkpoint import FIXED, GONE, NEWER, STATE, Damaged, fixed_bytes, load, state_bytes
 from minigpt.config import GPTConfig, TrainingConfig
+from minigpt.corpora import drawn
 from minigpt.film import Camera
 from minigpt.history import History
 from minigpt.promises import Finding, find
 from minigpt.runs import store
+from minigpt.runs.record import RunSettings
+from minigpt.runs.store import Folder, Record
 from minigpt.training import Failure, TrainingState, advance, begin
+from minigpt.twins import begun_alike
 
 # A worker that gets the same run again need not read it from disk. Bounded: one state a run, a few runs.
 _KEPT: OrderedDict[Path, TrainingState] = OrderedDict()
@@ -27,69 +33,111 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # as glibc's malloc.
 NICE = 5  # how far behind the server the workers stand
 
 
+class Lost(Exception):
+    """A run cannot go on: its state is neither in this worker nor in its folder. The message is for the reader."""
+
+
 @dataclass(frozen=True)
 class SliceReport:
-    """What the page needs to know after a slice; the state itself stays in the run's folder."""
+    """What the page needs to know after a slice; the state itself is in the run's folder.
+
+    unsaved, error: the files that the disk did not take, by name, and why.
+    """
 
     step: int
     history: History
     failure: Failure | None
     seconds: float
     finding: Finding | None = None
+    unsaved: dict[str, bytes] = field(default_factory=dict)
+    error: OSError | None = None
 
 
-def advance_folder(folder: Path, step: int, steps: int, threads: int = 1) -> SliceReport:
+def begun(text: str, settings: RunSettings) -> TrainingState:
+    """The state that a run begins with; ValueError, in the reader's words, where text or settings cannot work."""
+    lesson = settings.taught()
+    known = drawn(lesson.source).log_probability if lesson else None
+    state = begin(text, settings.tokenizer, *settings.applied(), settings.bpe_vocab, known)
+    return begun_alike(state, begun(text, replace(settings, without=""))) if settings.without else state
+
+
+def advance_folder(folder: Folder, record: Record, step: int, steps: int, threads: int = 1) -> SliceReport:
     """Take the run in `folder`, known to stand at `step` at least, `steps` further, and save it there.
 
     The same call again, after a worker died, goes on from whatever was saved, to the same step: nothing is lost, and
-    nothing is done twice.
+    nothing is done twice. `Lost` where nothing was.
     """
     started = time.perf_counter()
-    state = _KEPT.pop(folder, None)
+    state = _KEPT.pop(folder.path, None)
     if state is None or state.step != step:
-        state = load(folder)
-    state = filmed(folder, state, max(state.step, step + steps), threads)
-    save(state, folder)
-    _KEPT[folder] = state
+        state = _taken_up(folder, record)
+    state = filmed(folder, record.settings, state, max(state.step, step + steps), threads)
+    if not folder.has(FIXED):
+        folder.write(FIXED, fixed_bytes(state))
+    folder.write(STATE, state_bytes(state))
+    folder.catch_up([name for name in folder.unsaved if name not in (*store.OURS, STATE)])
+    _KEPT[folder.path] = state
     while len(_KEPT) > _MAX_KEPT:
         _KEPT.popitem(last=False)
-    seconds = time.perf_counter() - started
-    return SliceReport(state.step, state.history, state.failure, seconds, finding(folder, state))
+    unsaved = {name: data for name, data in folder.unsaved.items() if name not in store.OURS}
+    seconds, found = time.perf_counter() - started, finding(record.settings, state)
+    return SliceReport(
+        state.step, state.history, state.failure, seconds, found, unsaved, folder.error if unsaved else None
+    )
 
 
-def filmed(folder: Path, state: TrainingState, goal: int, threads: int = 1) -> TrainingState:
+def _taken_up(folder: Folder, record: Record) -> TrainingState:
+    """The state in a folder. One that was lost under a run at work begins again from its text: to the same bits."""
+    try:
+        return load(folder.path, folder.unsaved)
+    except FileNotFoundError:
+        lost = GONE
+    except Damaged as error:
+        lost = str(error)
+    with suppress(OSError):
+        text = folder.read(store.TEXT)
+        if lost != NEWER and store.hash_of(text) == record.text_hash:
+            state = begun(text.decode(), record.settings)
+            folder.write(FIXED, fixed_bytes(state))
+            return state
+    raise Lost(lost)
+
+
+def filmed(folder: Folder, settings: RunSettings, state: TrainingState, goal: int, threads: int = 1) -> TrainingState:
     """Train up to the step `goal`, and keep frames of the film: of its moments on the way, and of where that ends.
 
     A slice in parts gives the bits of the whole one, so that nobody can tell from a model whether it was filmed.
     """
-    settings = store.read(folder)[0]
     lesson = settings.taught()
     camera = Camera(state, settings.film_of, lesson.prompts[0] if lesson else "")
     if state.step == 0:
         store.write_frame(folder, camera.frame(state), camera.moments)
-    begun, started = state, time.perf_counter()
+    start, started = state, time.perf_counter()
     for stop in [*(step for step in camera.moments if state.step < step < goal), goal]:
         state = advance(state, stop - state.step, threads)
         store.write_frame(folder, camera.frame(state), camera.moments)
         if state.failure:
             break
-    gained = state.step - begun.step
+    gained = state.step - start.step
     if gained <= 0:
         return state
     # The speed of the slice, not of each of its parts.
     speed = gained * state.training.batch_size * state.config.n_ctx / (time.perf_counter() - started)
-    speeds = (*begun.history.tokens_per_second, (state.step, speed))
+    speeds = (*start.history.tokens_per_second, (state.step, speed))
     return replace(state, history=replace(state.history, tokens_per_second=speeds))
 
 
-def finding(folder: Path, state: TrainingState) -> Finding | None:
+def finding(settings: RunSettings, state: TrainingState) -> Finding | None:
     """How far a state keeps the promise of its run's lesson; None for one's own text."""
-    lesson = store.read(folder)[0].taught()
+    lesson = settings.taught()
     return find(lesson, state) if lesson else None
 
 
 def prepare_process() -> None:
     """Called once in each worker: one torch thread, politely behind the server, and gone when the server is."""
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl+C reaches every process of a terminal; the server ends this one.
     torch.set_num_threads(1)
     keep_memory()
     if hasattr(os, "getpriority"):

@@ -4,6 +4,7 @@ Exploring has its own, in exploring.py, and so has the guide, in guiding.py.
 """
 
 import asyncio
+import contextlib
 import os
 import sys
 import threading
@@ -47,14 +48,18 @@ class Page:
         return work(plan.config, settings.applied()[1]) / self.speed if self.speed else None
 
     def warm_up(self) -> None:
-        """Start the workers in the background, so that the first Train does not wait for imports."""
+        """Start the workers in the background, so that the first Train does not wait for imports, and let runs go on
+        that an earlier server left at work.
+        """
 
         def measure() -> None:
             if sys.platform == "linux":
                 # There a thread has a niceness of its own, and the workers that it starts have it from their first
                 # import on: the page, which opens at the same time, comes first.
                 os.nice(NICE)
-            self.speed = warm_up(self.runs)
+            with contextlib.suppress(RuntimeError):  # The server ends, or a worker died: the runs go on without.
+                self.speed = warm_up(self.runs)
+            self.runs.wake()
 
         threading.Thread(target=measure, daemon=True).start()
 
@@ -295,7 +300,7 @@ class Page:
             return [*[gr.skip()] * (N_OPEN - 1), words.message(str(error), "warn")]
         settings = progress.settings
         lesson = settings.lesson if settings.lesson in LESSONS else door.OWN_TEXT
-        text = self.runs.text(run)
+        text = door.shown(self.runs.text, run)[0] or ""  # Where it is gone, the notes of the run say so.
         own = "" if lesson in LESSONS else text
         found = [run, lesson, settings.drawn_with, text, own, words.look_for(lesson)]
         fields = door.fields_of(settings)

@@ -1,9 +1,13 @@
-"""Starts everything: workers, page, server."""
+"""Starts everything, workers, page and server, and ends it when asked."""
 
 import io
 import json
 import os
+import shutil
+import signal
 import sys
+import tempfile
+import threading
 
 import gradio as gr
 import torch
@@ -63,20 +67,53 @@ def _script(name: str) -> str:
 
 
 def serve() -> None:
-    """Serve the page until interrupted, on GRADIO_SERVER_PORT or the first free port from 7860."""
+    """Serve the page until Ctrl+C or SIGTERM, on GRADIO_SERVER_PORT or the first free port from 7860."""
+    asked = threading.Event()
+    _listen(asked)
     limits.check_environment()
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     torch.set_num_threads(1)
-    runs = local_runs()
-    page = Page(runs)
-    blocks: gr.Blocks = build(page)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Gradio announces MCP with a sign that a pipe on Windows cannot carry, and would end there.
         sys.stdout.reconfigure(errors="replace")
     try:
+        runs = local_runs()
+    except OSError as error:
+        why = error.strerror or "unknown reason"
+        print(f"Runs cannot be kept in {error.filename}: {why}. Name another folder in MINIGPT_RUNS.", file=sys.stderr)
+        raise SystemExit(1) from None
+    # What Gradio and the page write for one visit is below one folder, which goes with the server.
+    tempfile.tempdir = tempfile.mkdtemp(prefix="minigpt-")
+    try:
+        page = Page(runs)
+        blocks: gr.Blocks = build(page)
         _, url, _ = blocks.launch(prevent_thread_lock=True, **launch_options())  # type: ignore[arg-type]
         page.warm_up()  # Not before: on few cores the page itself would wait for the workers' imports.
         print(f"miniGPT is at {url}  (Ctrl+C ends it)", flush=True)
-        blocks.block_thread()
+        while not asked.wait(0.2):  # In short waits: on Windows nothing interrupts a long one.
+            pass
     finally:
         runs.close()
+        shutil.rmtree(tempfile.tempdir, ignore_errors=True)
+    _leave()
+
+
+def _listen(asked: threading.Event) -> None:
+    """Ctrl+C, SIGTERM and on Windows Ctrl+Break ask for the end; who asks twice does not wait for it."""
+
+    def end(*_: object) -> None:
+        if asked.is_set():
+            os._exit(1)
+        asked.set()
+
+    if threading.current_thread() is threading.main_thread():  # Elsewhere Python takes no signals.
+        for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), end)
+
+
+def _leave() -> None:
+    # Python would wait here for the threads of every open page, and uvicorn for their streams: minutes, or for ever.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

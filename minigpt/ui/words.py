@@ -139,7 +139,12 @@ def not_trained(seconds: float | None) -> list[Node]:
 
 
 def status(progress: Progress) -> list[Node]:
-    """The line above the progress bar, the bar, and a note below it."""
+    """The line above the progress bar, the bar, and a note below it; that saving fails comes before all other notes."""
+    *shown, note = _status(progress)
+    return [*shown, h("p", progress.unsaved, cls="mg-note", style="margin-top:8px") if progress.unsaved else note]
+
+
+def _status(progress: Progress) -> list[Node]:
     step, n_steps = progress.step, progress.n_steps
     at: list[Node] = [" at step ", h("b", f"{step:,}"), f" of {n_steps:,}"]
     share = step / n_steps
@@ -157,6 +162,8 @@ def status(progress: Progress) -> list[Node]:
     if progress.status == "paused":
         note = f"Step moves on by one. Explore shows step {step:,}."
         return stat([h("b", "Paused"), *at], "nothing is lost", share, note)
+    if progress.damaged:
+        return stat([h("b", "Damaged"), *at], "", share, "Press Train to train it anew.")
     if progress.status == "failed":
         failed_at = progress.failure.step if progress.failure else step
         left = [h("b", "Stopped by itself"), " at step ", h("b", f"{failed_at:,}")]
@@ -180,10 +187,11 @@ def _verdict(progress: Progress) -> str:
 
 def run_message(progress: Progress) -> list[Node]:
     """Why a run stopped by itself, or what the reader should know about it."""
-    if progress.failure:
+    if progress.failure and not progress.damaged:
         return message(progress.failure.message, "err")
-    noted = [node for note in progress.notes for node in message(note, "warn")]
-    return [*noted, *message(rise(progress), "note")]
+    failure = message(progress.failure.message, "err") if progress.failure else []
+    noted = [node for note in (*progress.notes, progress.trouble) for node in message(note, "warn")]
+    return [*failure, *noted, *message(rise(progress), "note")]
 
 
 def rise(progress: Progress) -> str:
