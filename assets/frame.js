@@ -9,7 +9,7 @@
   "use strict";
 
   const HUB = "https://huggingface.co", EVERY = 250; // ms
-  const FLOATS = "#guide .mg-guide, .toast-wrap > *";
+  const FLOATS = "#guide .mg-guide, .toast-wrap > *, #mg-lost";
   const framed = window.parent !== window, root = document.documentElement;
   let seen = null;
 

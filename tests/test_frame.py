@@ -10,7 +10,10 @@ from framing import SMALL, from_npm, parent, signed
 from playwright.sync_api import Browser, Frame, Page, expect
 from served import Served
 
+from minigpt.runs import local_runs
 from minigpt.ui.guides import GUIDES
+from minigpt.ui.handlers import Page as Handlers
+from minigpt.ui.layout import build
 from minigpt.ui.server import launch_options
 
 HUB = "https://huggingface.co/spaces/somebody/minigpt"
@@ -138,3 +141,8 @@ def test_ten_of_ten_loads_with_iframe_resizer_from_npm(browser: Browser, server:
 def test_others_find_a_space_at_the_address_of_its_host(host: str, home: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPACE_HOST", host)
     assert f'miniGPTHome = "{home}"' in launch_options()["head"]
+
+
+def test_a_space_asks_no_other_host_for_a_header(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SPACE_ID", "somebody/minigpt")
+    assert build(Handlers(local_runs(tmp_path, 1))).get_config_file()["space_id"] is None

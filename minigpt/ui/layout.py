@@ -1,6 +1,7 @@
 """The page: three panels, and which handler answers which event."""
 
-from typing import get_args
+import json
+from typing import Any, get_args
 
 import gradio as gr
 
@@ -30,6 +31,7 @@ from minigpt.ui.handlers import N_LOOK, N_OPEN, NO_REFUSAL, Page
 from minigpt.ui.heads_tab import HeadsTab
 from minigpt.ui.lens_tab import LensTab
 from minigpt.ui.map_tab import MapTab
+from minigpt.ui.returning import N_RETURN, TYPED, Returning
 from minigpt.ui.rows_tab import RowsTab
 from minigpt.ui.switchboard_tab import SwitchboardTab
 from minigpt.ui.take_tab import TakeTab
@@ -72,11 +74,12 @@ def build(page: Page) -> gr.Blocks:
         }
         wires = Wires(text | train | explore | deeper.build() | guide | hidden)
         _wire_text(page, wires)
-        _wire_training(page, wires, blocks)
+        opened = _wire_training(page, wires, blocks)
         explore_panel.wire(exploring, wires)
         filming.wire(wires, EXPLORE_NAMES, SAMPLING_NAMES)
         deeper.wire(wires)
         _wire_guide(Guiding(page, exploring), wires, blocks)
+        _wire_return(page, Returning(page, exploring), wires, opened)
     blocks.space_id = None  # With it, a page at *.hf.space asks a font host and huggingface.co for a header.
     return blocks
 
@@ -219,7 +222,7 @@ def _settings(fields: door.Fields) -> Parts:
     return parts
 
 
-HIDDEN_NAMES = ("run", "arrived", "news", "pending")
+HIDDEN_NAMES = ("run", "arrived", "news", "pending", "mirror", "again")
 FIELD_NAMES = door.Fields._fields
 KNOB_NAMES = tuple(f"knob_{index}" for index in range(door.N_KNOBS))
 # What the handlers of the same names return, in the same order.
@@ -260,7 +263,7 @@ def _wire_text(page: Page, wires: Wires) -> None:
     owned.then(page.describe, wires.named(told), wires.named(DESCRIBE_NAMES), **QUIET, **in_turn)
 
 
-def _wire_training(page: Page, wires: Wires, blocks: gr.Blocks) -> None:
+def _wire_training(page: Page, wires: Wires, blocks: gr.Blocks) -> Any:
     asked = ("text", "lesson", "drawn_with", *FIELD_NAMES)
     started = ("run", "train_message", "explored", "selection", "explore_title")
     wires.on("click train", page.train, ("run", *asked), started, concurrency_limit=4)
@@ -270,9 +273,24 @@ def _wire_training(page: Page, wires: Wires, blocks: gr.Blocks) -> None:
     wires.on("click stop", page.stop, "run", (), queue=False)
     follow = {"js": "(run) => [window.mgFollow(run)]", "concurrency_limit": None, "trigger_mode": "multiple"}
     wires.on("change run", page.follow, "run", LOOK_NAMES, **follow)
-    blocks.load(page.open_page, None, wires.named(OPEN_NAMES), **QUIET)
+    opened = blocks.load(page.open_page, None, wires.named(OPEN_NAMES), **QUIET)
     blocks.load(page.estimate, wires.named(asked), wires.named("status"), concurrency_limit=None, **QUIET)
     blocks.unload(page.leave)
+    return opened
+
+
+def _wire_return(page: Page, returning: Returning, wires: Wires, opened: Any) -> None:
+    """What a page tells its browser to keep, and what it makes of that when it comes back: see connection.js."""
+    names = ("mirror", *TYPED)
+    keep = f"(...values) => {{ window.mgKeep({json.dumps(names)}, values); return []; }}"
+    wires.on(("change", *names), None, names, (), js=keep)
+    wires.on("change selection drawn_with", returning.mirror, "selection drawn_with", "mirror", **LAST)
+    back = (*TYPED, "drawn_with", "own", "cleared", *EXPLORE_NAMES)
+    assert len(back) == N_RETURN
+    kept, told = wires.named("again run"), wires.named(back)
+    opened.then(returning.come_back, kept, told, js="(_, run) => [window.mgKept(), run]", **QUIET)
+    came = wires.on("change again", returning.come_back, "again run", back)
+    came.then(page.follow, wires.named("run"), wires.named(LOOK_NAMES), concurrency_limit=None, **QUIET)
 
 
 def _wire_guide(guiding: Guiding, wires: Wires, blocks: gr.Blocks) -> None:

@@ -25,6 +25,7 @@ from minigpt.ui.theme import theme
 from minigpt.ui.view import SCRIPTS, head_html
 
 SMALL_SCRIPTS = [
+    "connection.js",
     "frame.js",
     "languages.js",
     "fragment.js",
