@@ -1,5 +1,6 @@
 """The page in a frame of another site that is as tall as the page, with the browser's storage blocked and not."""
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,7 +92,7 @@ def trained_in(host: Page, frame: Frame, server: Served) -> str:
     frame.wait_for_url("**run=*")
     run = frame.evaluate("new URL(location.href).searchParams.get('run')")
     began = time.monotonic()
-    frame.wait_for_selector("#p-deeper", timeout=LONG)  # the last of what a run brings with it
+    frame.wait_for_selector("#p-deeper tbody tr", timeout=LONG)  # the last of what a run brings with it
     host.wait_for_timeout(max(0, 5000 - 1000 * (time.monotonic() - began)))
     seen, rested = [], None
     while rested is None or time.monotonic() < rested + 3:
@@ -124,9 +125,10 @@ def test_in_a_frame_the_card_of_the_guide_is_in_sight_at_each_step(host: Page, s
 @pytest.mark.browser
 @pytest.mark.slow
 def test_ten_of_ten_loads_with_iframe_resizer_from_npm(browser: Browser, server: Served, tmp_path: Path) -> None:
-    resizer = from_npm(tmp_path)
+    # Minutes, and a registry: the tests above speak the same protocol.
+    resizer = from_npm(tmp_path) if os.environ.get("MINIGPT_LONG") else None
     if resizer is None:
-        pytest.skip("npm or its network is not here; the tests above speak the same protocol")
+        pytest.skip("the long form: MINIGPT_LONG=1, where npm and its network are")
     for load in range(10):
         page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
         if load % 2:
