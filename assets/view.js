@@ -27,7 +27,7 @@
     layout.width = Math.max(least, Math.min(most, width)); // what is wider than its place is scrolled
     if (!ratio) return;
     const { l, r, t, b } = layout.margin;
-    const highest = Math.min(max, Math.max(360, window.mgTall() - 380)) - t - b;
+    const highest = Math.min(max, Math.max(360, (window.mgTall?.() ?? innerHeight) - 380)) - t - b;
     const side = Math.max(1, Math.min(width - l - r, highest / ratio));
     layout.width = Math.floor(side + l + r);
     layout.height = Math.floor(side * ratio + t + b);

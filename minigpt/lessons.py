@@ -100,7 +100,7 @@ SYMPTOMS: dict[str, tuple[str, Callable[[Trial], bool]]] = {
     ),
     "positions": (
         "some of what is certain is written, and the loss stays half-way",
-        lambda trial: 0.4 < (trial.last.accuracy or 0) < 0.95 and 0.2 < (trial.last.gap or 0) < 1,
+        lambda trial: 0.25 < (trial.last.accuracy or 0) < 0.95 and 0.2 < (trial.last.gap or 0) < 1.25,
     ),
     "chunks": (
         "the loss stays where pairs of letters stay",

@@ -58,7 +58,7 @@ def make_stories(
     on in one way: to know how, look back. A pronoun stands only for someone in the sentence before who is the only one
     there it fits; `pronouns` is the chance that it is used then. A story has 2 to `n_characters` characters and
     `n_exchanges` exchanges, in which one does something and the other answers. The same settings give the same text.
-    400 stories, about 92,000 letters, are enough that a small model cannot learn them by heart at once; 80 are not.
+    1,000 stories, about 230,000 letters, are enough that a small model does not learn them by heart; 400 are not.
 
     Raises ValueError for settings that no story can be told with.
     """

@@ -86,7 +86,9 @@ def page(browser: Browser, server: Any) -> Iterator[Page]:
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("dialog", lambda dialog: (wrong.append(f"dialog {dialog.message}"), dialog.dismiss()))
     page.on("request", lambda asked: wrong.append(asked.url) if browsing.leaves(asked.url, server.url) else None)
-    browsing.open_page(page, server.url)
-    yield page
-    context.close()
+    try:
+        browsing.open_page(page, server.url)
+        yield page
+    finally:  # A page left open works on, and slows every test that follows.
+        context.close()
     assert [said for said in wrong if not browsing.cut(said)] == []

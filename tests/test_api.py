@@ -7,6 +7,7 @@ import pytest
 
 import minigpt
 from minigpt.api import mistaken_ids
+from minigpt.config import LABELS
 
 TEXT = "the old king saw the small dog . the dog ran to the old king .\n" * 8
 SMALL = minigpt.GPTConfig(n_ctx=16, d_model=16, n_heads=2, n_layers=2)
@@ -59,7 +60,7 @@ def test_an_empty_prompt_is_refused_at_once_and_not_at_the_first_token(state, pr
     "setting", [{"temperature": -1.0}, {"top_k": 0}, {"top_p": 2.0}, {"max_new_tokens": 0}, {"seed": -1}]
 )
 def test_sampling_that_cannot_be_is_refused_at_once(state, setting):
-    with pytest.raises(ValueError, match=f"{next(iter(setting))} must be"):
+    with pytest.raises(ValueError, match=f"{LABELS[next(iter(setting))]} must be"):
         minigpt.generate(state, "the", **setting)
 
 

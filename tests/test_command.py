@@ -24,6 +24,9 @@ for name in ("SIGKILL", "SIGHUP", "pthread_sigmask", "setitimer"):
         delattr(signal, name)
 for name in ("fcntl", "resource", "pwd", "grp", "termios"):
     sys.modules[name] = None
+# Without SIGKILL, Python ends a worker at once as it does on Windows.
+import multiprocessing.popen_fork
+multiprocessing.popen_fork.Popen.kill = multiprocessing.popen_fork.Popen.terminate
 """
 
 
@@ -80,7 +83,7 @@ def test_the_run_writes_on_and_its_heads_are_drawn(trained, place):
     [
         (["generate", "nothing", "a"], r"minigpt: There is no run nothing in .*`minigpt train TEXT` makes one.*\n"),
         (["train", "no-such-file.txt"], r"minigpt: no-such-file\.txt: No such file or directory\.\n"),
-        (["train", "echo", "--steps", "0"], r"minigpt: steps must be .*\n"),
+        (["train", "echo", "--steps", "0"], r"minigpt: Steps must be .*\n"),
     ],
 )
 def test_what_cannot_be_is_one_sentence_and_an_exit_code(tmp_path, monkeypatch, capsys, arguments, said):

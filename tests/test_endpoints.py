@@ -196,12 +196,12 @@ def test_steering_one_run_leaves_the_other_alone(client, server, train):
 @pytest.mark.parametrize(
     ("settings", "names"),
     [
-        ({"layers": 0}, "n_layers"),
-        ({"layers": 10**9}, "n_layers"),
+        ({"layers": 0}, "layers"),
+        ({"layers": 10**9}, "layers"),
         ({"layers": 64, "width": 4096}, "parameters"),
         ({"heads": 3}, "3 heads"),
-        ({"heads": 0}, "n_heads"),
-        ({"width": -8}, "d_model"),
+        ({"heads": 0}, "heads"),
+        ({"width": -8}, "width"),
         ({"width": 2.5}, "whole number"),
         ({"width": "wide"}, "whole number"),
         ({"context": 10**6}, "context"),
@@ -291,7 +291,7 @@ def test_a_prompt_without_tokens_is_refused_with_an_example(client, finished, en
 
 @pytest.mark.parametrize(
     "hostile",
-    ["<b>", "<script>alert(1)</script>", "%{z}", "$x^2$", "${alert(1)}", "{{7*7}}", "\u202eevil", "a\x00b"],
+    ["<b>", "<script>alert(1)</script>", "%{z}", "$x^2$", "${alert(1)}", "{{7*7}}", "\u0301evil", "a\x00b"],
 )
 def test_hostile_text_travels_as_text(client, train, hostile):
     run = train(f"the {hostile} king saw the {hostile} dog . " * 10, tokenizer="letters", steps=2)

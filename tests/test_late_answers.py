@@ -9,10 +9,11 @@ from gate import SETTINGS, TEXT, Gate
 
 from minigpt.corpora import LESSONS
 from minigpt.runs import Runs
-from minigpt.ui import door
+from minigpt.ui import door, opening
 from minigpt.ui.handlers import NO_REFUSAL, Page
 from minigpt.ui.layout import DESCRIBE_NAMES, FIRST_LESSON, build
 
+REFUSED = 4  # The place of a refusal in what opening a file returns.
 SOMEBODY: Any = SimpleNamespace(session_hash="somebody", query_params={})
 
 
@@ -109,17 +110,17 @@ def test_clear_is_undo_only_over_an_empty_box(page, text, cleared, label):
 def test_a_file_that_was_refused_is_spoken_of_while_the_text_at_hand_stays(page, tmp_path):
     picture = tmp_path / "a.png"
     picture.write_bytes(bytes(range(256)) * 9)
-    *rest, refused = page.open_file(str(picture), TEXT)
-    assert all(map(skipped, rest))
+    *before, refused, opened, note, encoding = opening.open_file(str(picture), TEXT)
+    assert all(map(skipped, [*before, opened, note, encoding]))
     said = described(page, TEXT, refused=refused)["text_message"]
     assert "is not a text file" in str(said)
     assert described(page, TEXT + "more", refused=refused)["text_message"] == []
-    *_, refused = page.open_file(str(picture), "")
+    refused = opening.open_file(str(picture), "")[REFUSED]
     assert "is not a text file" in str(described(page, "", refused=refused)["text_message"])
     assert "There is no text" in str(described(page, "")["text_message"])
     mine = tmp_path / "mine.txt"
     mine.write_text(TEXT)
-    assert page.open_file(str(mine), "")[-1] == NO_REFUSAL
+    assert opening.open_file(str(mine), "")[REFUSED] == NO_REFUSAL
 
 
 def test_pause_and_stop_rest_a_run_and_forgive_one_that_is_gone(page):

@@ -135,7 +135,7 @@ def test_a_bracket_that_closes_inside_another_points_at_the_next_to_close() -> N
         (lambda: Echo(shortest=0), "shortest must be a whole number from 1 to 20, not 0"),
         (lambda: Echo(shortest=5, longest=4), "longest must be a whole number from 5 to 20, not 4"),
         (lambda: Reverse(n_lines=3), "n_lines must be a whole number from 20"),
-        (lambda: Echo(seed=-1), "seed must be a whole number from 0"),
+        (lambda: Echo(seed=-1), "Seed must be a whole number from 0"),
         (lambda: Brackets(pairs="()["), r"pairs must hold an even number of signs, like \(\)\[\]{}"),
         (lambda: Brackets(depth=0), "depth must be a whole number from 1 to 20, not 0"),
         (lambda: Brackets(longest=1), "longest must be a whole number from 2"),

@@ -283,8 +283,8 @@ def _wire_return(page: Page, returning: Returning, wires: Wires, opened: Any) ->
     """What a page tells its browser to keep, and what it makes of that when it comes back: see connection.js."""
     names = ("mirror", *TYPED)
     keep = f"(...values) => {{ window.mgKeep({json.dumps(names)}, values); return []; }}"
-    wires.on(("change", *names), None, names, (), js=keep)
-    wires.on("change selection drawn_with", returning.mirror, "selection drawn_with", "mirror", **LAST)
+    wires.on(("change", *names), None, names, (), js=keep, **EACH)
+    wires.on("change selection drawn_with", returning.mirror, "selection drawn_with", "mirror", **EACH)
     back = (*TYPED, "drawn_with", "own", "cleared", *EXPLORE_NAMES)
     assert len(back) == N_RETURN
     kept, told = wires.named("again run"), wires.named(back)
