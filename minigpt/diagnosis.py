@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from minigpt.data import counted, held_out, line_end, split
+from minigpt.data import counted, held_out, line_end, split_for
 from minigpt.heads import HeadScores, probe
 from minigpt.hooks import head_scores, muted
 from minigpt.training import TrainingState
@@ -36,7 +36,7 @@ def scoring_ids(state: TrainingState) -> tuple[Int[np.ndarray, " seq"], ScoredOn
     newline = line_end(state.tokenizer, state.training)
     if newline is None:
         # A piece that the text never holds was never trained: what a head does with it says nothing.
-        known = np.unique(split(state.ids, state.training.validation_fraction).train.numpy())
+        known = np.unique(split_for(state.ids, state.config.n_ctx, state.training, newline).train.numpy())
         return known[probe(len(known), state.config.n_ctx)], "random tokens"
     places = held_out(state.ids, state.config.n_ctx, state.training, newline)[:, :-1]
     windows = state.ids[places]

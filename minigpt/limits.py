@@ -40,9 +40,6 @@ LETTERS = Limit(
     2_000_000,
     "This text has {asked:,} letters and {most:,} fit. Paste a part of it, or open a shorter file.",
 )
-PIECES_LETTERS = Limit(
-    "MINIGPT_PIECES_LETTERS", 200_000, "Pieces are learned from {most:,} of the {asked:,} letters of this text."
-)
 CELLS = Limit(
     "MINIGPT_CELLS",
     500_000,
@@ -58,14 +55,6 @@ BODY_PARTS = Limit(
 )
 SESSIONS = Limit("MINIGPT_SESSIONS", 300, "{most:,} pages are remembered; the one unused for longest is forgotten.")
 EVENTS = Limit("MINIGPT_EVENTS", 2_000, "This server is answering {most:,} calls already. Try again in a minute.")
-VISITOR_RUNS = Limit(
-    "MINIGPT_VISITOR_RUNS",
-    8,
-    "You have {most:,} runs at work, and no more fit at once. Stop one, or wait until one is done.",
-)
-VISITOR_CALLS = Limit(
-    "MINIGPT_VISITOR_CALLS", 16, "You have {most:,} calls waiting, and no more fit at once. Wait until one is done."
-)
 RUNS = Limit("MINIGPT_RUNS_COUNT", 500, "{most:,} runs are kept; the oldest of whoever has most of them leave first.")
 RUNS_MB = Limit("MINIGPT_RUNS_MB", 4_000, "{most:,} MB of runs are kept; the oldest of whoever takes most leave first.")
 EXPLORED_MB = Limit(

@@ -64,6 +64,19 @@ def browser(browser_path: str) -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(autouse=True)
+def nothing_stays_open(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A page that a failing test left open would work on, and slow every test that follows."""
+    if "browser" not in request.fixturenames:
+        yield
+        return
+    browser = request.getfixturevalue("browser")
+    before = set(browser.contexts)  # of fixtures that outlive the test
+    yield
+    for context in set(browser.contexts) - before:
+        context.close()
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[Any]:
     """The real page, served with a warm worker and a folder of runs of its own."""
@@ -86,9 +99,7 @@ def page(browser: Browser, server: Any) -> Iterator[Page]:
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("dialog", lambda dialog: (wrong.append(f"dialog {dialog.message}"), dialog.dismiss()))
     page.on("request", lambda asked: wrong.append(asked.url) if browsing.leaves(asked.url, server.url) else None)
-    try:
-        browsing.open_page(page, server.url)
-        yield page
-    finally:  # A page left open works on, and slows every test that follows.
-        context.close()
+    browsing.open_page(page, server.url)
+    yield page
+    context.close()
     assert [said for said in wrong if not browsing.cut(said)] == []

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from minigpt.config import GPTConfig, TrainingConfig
+from minigpt.data import split_for
 from minigpt.diagnosis import diagnose, held_out_windows, loss_without, scoring_ids
 from minigpt.heads import probe
 from minigpt.model import AttentionHead
@@ -75,6 +76,19 @@ def test_a_head_that_writes_nothing_costs_nothing():
 def test_a_head_that_is_not_there_is_named(head):
     with pytest.raises(ValueError, match=f"there is no head {head[1]} in layer {head[0]}"):
         loss_without(random_state(), [head])
+
+
+def test_heads_are_scored_on_no_token_that_stands_only_where_the_model_never_trains():
+    training = replace(TrainingConfig(steps=1), validation_place="spread")
+    text = "abcd" * 500
+    state = begin(text, "character", CONFIG, training)
+    held = split_for(state.ids, CONFIG.n_ctx, training, None).validation_runs
+    assert len(held) > 1, "in several pieces, so that the end alone does not tell them"
+    place = held[0][0]
+    state = begin(f"{text[:place]}x{text[place + 1 :]}", "character", CONFIG, training)
+    unseen = state.tokenizer.index["x"]
+    assert unseen in state.ids
+    assert unseen not in scoring_ids(state)[0]
 
 
 def test_heads_are_scored_on_random_tokens_and_on_a_whole_line_where_lines_stand_alone():

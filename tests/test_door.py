@@ -8,15 +8,16 @@ import pytest
 
 from minigpt.config import PRESETS, SamplingConfig
 from minigpt.corpora import LESSONS
+from minigpt.limits import LETTERS
 from minigpt.ui import door
 
 FIELDS = door.preset_fields("small", "stories")
 
 
 def test_a_pasted_text_fits_to_the_letter():
-    assert len(door.text_of("a" * door.MAX_LETTERS)) == 2_000_000
+    assert len(door.text_of("a" * LETTERS.most)) == 2_000_000
     with pytest.raises(ValueError, match=r"^This text has 2,000,001 letters and 2,000,000 fit\. Paste a part of it"):
-        door.text_of("a" * (door.MAX_LETTERS + 1))
+        door.text_of("a" * (LETTERS.most + 1))
 
 
 @pytest.mark.parametrize("value", [None, 5, ["a"], {"a": 1}])

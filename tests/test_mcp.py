@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
+import httpx
 import pytest
 from gradio_client import Client
 from served import Served
@@ -101,6 +102,16 @@ def test_an_assistant_is_not_kept_waiting_for_a_run_that_is_long(ask, monkeypatc
     told, _ = ask("progress", run_id=run)
     assert "'state': 'training'" in told or "'state': 'waiting'" in told
     assert ask("stop", run_id=run) == ("stopped", False)
+
+
+def test_a_site_that_a_visitor_has_open_may_not_use_the_tools(server):
+    def listed(origin: str) -> int:
+        asks = {"accept": "application/json, text/event-stream", "origin": origin}
+        listing = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        return httpx.post(f"{server.url}gradio_api/mcp/", json=listing, headers=asks).status_code
+
+    assert listed(server.url.rstrip("/")) == 200
+    assert listed("https://evil.example") == 403
 
 
 def test_where_the_package_is_not_installed_the_page_starts_without_a_word(monkeypatch, capsys):

@@ -131,11 +131,10 @@ def test_a_space_accepts_the_front_matter():
 def test_the_limits_named_are_those_of_the_code():
     from minigpt.config import TrainingConfig
     from minigpt.corpora import LESSONS
-    from minigpt.limits import RUNS, RUNS_MB
+    from minigpt.limits import LETTERS, RUNS, RUNS_MB
     from minigpt.tokenizer import WordTokenizer
-    from minigpt.ui.door import MAX_LETTERS
 
-    assert f"{MAX_LETTERS:,} letters" in BODY
+    assert f"{LETTERS.usual:,} letters" in BODY
     assert f"At most {RUNS.usual} runs and {RUNS_MB.usual:,} MB stay" in BODY
     assert "8,192 most frequent words" in BODY
     assert WordTokenizer.train(" ".join(f"w{i}" for i in range(9000))).d_vocab == 8192 + 1

@@ -18,6 +18,7 @@ from minigpt.data import encode_text, fit
 from minigpt.excerpts import prompts_from
 from minigpt.film import sentence
 from minigpt.history import History
+from minigpt.limits import LETTERS
 from minigpt.runs import RunSettings
 from minigpt.tokenizer import Tokenizer, clean, train_tokenizer
 
@@ -25,7 +26,6 @@ Result = TypeVar("Result")
 
 OWN_TEXT = "own"
 OWN_PLACE = "spread"  # Where a part of it is held out: what misleads least, see benchmarks/held_out.py.
-MAX_LETTERS = 2_000_000
 KINDS = {"words": "word", "letters": "character", "pieces": "bpe"}
 SAMPLE_TOKENS = {"word": 40, "character": 160, "bpe": 70}  # about five lines of the page each
 LABELS = {kind: label for label, kind in KINDS.items()}
@@ -43,10 +43,7 @@ def shown(function: Callable[..., Result], *args: Any) -> tuple[Result | None, s
 def text_of(value: object) -> str:
     """A text as people paste it, safe to handle; ValueError where it is longer than fits."""
     text = clean(value) if isinstance(value, str) else ""
-    if len(text) > MAX_LETTERS:
-        raise ValueError(
-            f"This text has {len(text):,} letters and {MAX_LETTERS:,} fit. Paste a part of it, or open a shorter file."
-        )
+    LETTERS.check(len(text))
     return text
 
 
@@ -105,8 +102,8 @@ def knobs_of(lesson: str, typed: Sequence[str]) -> dict[str, int | float | str]:
 def drawn_text(lesson: str, drawn_with: Settings) -> str:
     """A lesson's text with these settings; ValueError where it is longer than fits."""
     text = LESSONS[lesson].changed(drawn_with).text
-    if len(text) > MAX_LETTERS:
-        raise ValueError(f"That would be {len(text):,} letters, and {MAX_LETTERS:,} fit. Ask for less of it.")
+    if len(text) > LETTERS.most:
+        raise ValueError(f"That would be {len(text):,} letters, and {LETTERS.most:,} fit. Ask for less of it.")
     return text
 
 
