@@ -172,6 +172,15 @@
     Object.assign(now, { typed, mirror });
     const { prompt, length, temperature, top_k, top_p, sampling_seed } = typed;
     Object.assign(now, { prompt, sampling: [length, temperature, top_k, top_p, sampling_seed] });
+    window.mgSave();
+    requestAnimationFrame(window.mgTurn); // What a box was given tells its direction.
+  };
+
+  // Also whenever the address names another run: else what is typed for the new one would come back with the old one.
+  let left = false;
+  window.addEventListener("popstate", () => { left = true; });
+  window.mgSave = () => {
+    if (left || !now.typed) return;
     try { sessionStorage.setItem(KEY, JSON.stringify(kept())); } catch { /* blocked or full: no memory */ }
   };
 

@@ -79,6 +79,7 @@ window.mgFollow = function (run) {
     mgFold(true);
   }
   document.body.classList.toggle("mg-has-run", Boolean(run));
+  mgSave();
   mgTellHost();
   return run;
 };

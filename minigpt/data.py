@@ -8,12 +8,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from minigpt.config import GPTConfig, TrainingConfig, Windows
+from minigpt.fitting import NO_SPACES, fitting
 from minigpt.history import ReferenceLosses
 from minigpt.source import NEWLINE
 from minigpt.splitting import clean, split_words
 from minigpt.tokenizer import UNKNOWN, Tokenizer
 
 MIN_TOKENS = 4
+UNITS = {"word": "word", "character": "letter", "bpe": "piece"}  # what a token is, by the tokenizer's kind
 # Of a part held out that is spread over the text: at most so many pieces, of at least so many tokens.
 MOST_PIECES, PIECE_TOKENS = 10, 32
 
@@ -30,6 +32,8 @@ def encode_text(text: str, tokenizer: Tokenizer) -> Int[Tensor, " seq"]:
     Raises ValueError, in the reader's words, where nothing could be learned from it.
     """
     ids = tokenizer.encode(text)
+    if len(ids) < MIN_TOKENS and tokenizer.kind == "word" and fitting(text).why == NO_SPACES:
+        raise ValueError(f"{NO_SPACES}: split it into letters or pieces.")
     if not ids:
         raise ValueError("There is no text to learn from. Paste at least 20 words, or pick a lesson.")
     if len(ids) < MIN_TOKENS:
@@ -249,7 +253,7 @@ def fit(
         floor = -float(log_probability[places[counted(ids[places], training.windows, newline)].numpy()].mean())
     train = split_for(ids, n_ctx, training, newline).train
     alone = newline if training.windows == "single lines" else None
-    references = reference_losses(train, tokenizer.d_vocab, floor, alone)
+    references = replace(reference_losses(train, tokenizer.d_vocab, floor, alone), unit=UNITS[tokenizer.kind])
     return replace(config, n_ctx=n_ctx, d_vocab=tokenizer.d_vocab), references
 
 

@@ -11,12 +11,14 @@ class ReferenceLosses:
     unigram: entropy of the token counts of the training part; a model that only knows how often each token occurs.
     bigram: entropy of a token given the one before it, counted on the training part.
     floor: the entropy rate of the source, where a lesson knows it: no model can do better on average.
+    unit: what a token is, for the names of the lines: a word, a letter or a piece.
     """
 
     uniform: float
     unigram: float
     bigram: float
     floor: float | None = None
+    unit: str = "word"
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """An answer that arrives late never shows what is not so any more: each part of the page has one handler to tell it."""
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +26,11 @@ def page(tmp_path) -> Page:
 
 def skipped(update: Any) -> bool:
     return update == gr.skip()
+
+
+def settled(settling: str) -> dict[str, Any]:
+    """What an answer would have the settings be."""
+    return {name: value for name, (_, value) in json.loads(settling).items()}
 
 
 def described(page: Page, text: str, run: str = "", refused: tuple[str, str] = NO_REFUSAL) -> dict[str, Any]:
@@ -80,31 +86,56 @@ def test_an_answer_about_the_text_before_is_put_right_by_the_next_one(page):
     # Markov was picked while the answer about one's own text, which says "own" with its usual model, was on its way.
     _, usual = door.usual("own")
     text = LESSONS["markov"].text
-    clear, lesson, own, _, guide, *kept = page.own_text(text, "", "own", {}, *usual)
+    clear, lesson, own, _, guide, fitted, settling = page.own_text(text, "", "", "own", {}, "small", *usual)
     assert (lesson, guide, clear["value"]) == ("markov", [], "Clear")
     assert skipped(own)
+    assert skipped(fitted)
     size, fields = door.usual("markov")
-    assert kept == [size, *fields._replace(tokenizer=gr.skip())]
+    assert settled(settling) == {"preset": size, **fields._replace(tokenizer=usual.tokenizer)._asdict()}
     # Settings that somebody touched stay, and so does a lesson that is right.
-    _, lesson, _, _, _, *kept = page.own_text(text, "", "own", {}, *usual._replace(steps=7))
+    _, lesson, *_, settling = page.own_text(text, "", "", "own", {}, "small", *usual._replace(steps=7))
     assert lesson == "markov"
-    assert all(map(skipped, kept))
-    assert all(map(skipped, page.own_text(text, "", "markov", {}, *fields)[1:]))
+    assert settled(settling) == {}
+    assert all(map(skipped, page.own_text(text, "", "", "markov", {}, size, *fields)[1:]))
 
 
 def test_ones_own_text_takes_the_place_of_a_lesson(page):
     _, fields = door.usual(FIRST_LESSON)
-    _, lesson, own, _, _, *kept = page.own_text("mine is the ball", "", FIRST_LESSON, {}, *fields)
+    mine = "mine is the ball"
+    _, lesson, own, _, _, fitted, settling = page.own_text(mine, "", "", FIRST_LESSON, {}, "lesson", *fields)
     size, usual = door.usual("own")
-    assert (lesson, own) == ("own", "mine is the ball")
-    assert kept == [size, *usual._replace(tokenizer=gr.skip())]
+    assert (lesson, own, fitted) == ("own", mine, mine)
+    assert settled(settling) == {"preset": size, **usual._asdict()}
     # Once it is one's own, more typing changes no setting back.
-    assert all(map(skipped, page.own_text("mine is the balls", "", "own", {}, *usual)[5:]))
+    assert settled(page.own_text("mine is the balls", "", mine, "own", {}, size, *usual)[-1]) == {}
+
+
+def test_a_new_text_of_ones_own_is_split_as_fits_it_and_an_edited_one_as_it_was(page):
+    size, usual = door.usual("own")
+    names = "\n".join(
+        f"{a}{b}{c}"
+        for a in "klmnrst"
+        for b in "aeiou"
+        for c in ("to", "mi", "ra", "len", "sop", "vik", "dan", "gul", "per")
+    )
+
+    def chosen(text: str, before: str, lesson: str = "own", split: str = "words") -> str | None:
+        fields = (usual if lesson == "own" else door.usual(lesson)[1])._replace(tokenizer=split)
+        return settled(page.own_text(text, "", before, lesson, {}, size, *fields)[-1]).get("tokenizer")
+
+    assert chosen(names, "", FIRST_LESSON) == "letters"
+    assert chosen(TEXT, "", "markov", "letters") == "words"
+    assert chosen(names, TEXT) == "letters"
+    assert chosen(f"{names}\none more", names, split="letters") is None
+    assert chosen(TEXT, names, split="letters") == "words"
+    # Whoever chose a split keeps it.
+    assert chosen(names, "", FIRST_LESSON, "pieces") is None
+    assert chosen(TEXT, names, split="pieces") is None
 
 
 @pytest.mark.parametrize(("text", "cleared", "label"), [("", "before", "Undo"), ("", "", "Clear"), ("a", "b", "Clear")])
 def test_clear_is_undo_only_over_an_empty_box(page, text, cleared, label):
-    assert page.own_text(text, cleared, "own", {}, *door.usual("own")[1])[0]["value"] == label
+    assert page.own_text(text, cleared, "", "own", {}, "small", *door.usual("own")[1])[0]["value"] == label
 
 
 def test_a_file_that_was_refused_is_spoken_of_while_the_text_at_hand_stays(page, tmp_path):

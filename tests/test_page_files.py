@@ -43,8 +43,14 @@ def test_a_file_is_opened_and_dropped_read_anew_and_taken_back(page: Page) -> No
     expect(note).to_contain_text("One place could not be read and shows as �.", timeout=LONG)
     page.fill("#text textarea", "the dog ran and ran " * 9)
     expect(note.locator("p")).to_have_count(0, timeout=LONG)
-    for field in ("#text", "#prompt"):
-        assert page.get_attribute(f"{field} textarea, {field} input", "dir") == "auto"
+    # Each box has the direction of what is in it, typed or given.
+    text, prompt = page.locator("#text textarea"), page.locator("#prompt textarea")
+    page.set_input_files("input[type=file]", CASES / "08b-arabic.txt")
+    expect(text).to_have_attribute("dir", "rtl", timeout=LONG)
+    expect(prompt).to_have_attribute("dir", "rtl", timeout=LONG)
+    prompt.fill("the dog")
+    expect(prompt).to_have_attribute("dir", "ltr")
+    assert text.get_attribute("dir") == "rtl"
 
 
 def beginning(begins: str) -> re.Pattern[str]:

@@ -1,12 +1,15 @@
 """Text that would like to be more than text, and input that cannot work: shown literally, refused in a sentence."""
 
+import random
+
 import pytest
 from browsing import LONG, bare, hovered, paste, run_of, set_number, train, wait_status
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from served import Served
 
 from minigpt.corpora import LESSONS
 from minigpt.figures.labels import for_page
+from minigpt.ui import door
 
 pytestmark = pytest.mark.browser
 HOSTILE = ("<b>", "<script>alert(1)</script>", "%{z}", "$x^2$", "${alert(1)}", "&amp;", "{{7*7}}", "2024-01-01")
@@ -53,6 +56,64 @@ def test_hostile_words_as_pieces_reach_axis_bars_and_hover(page: Page, server: S
     for row in bites:
         said = bare(hovered(page, "#head", row, row))
         assert said.startswith(f"“{for_page(tokens[row])}” ({row + 1}) → “{for_page(tokens[row])}” ({row + 1}): "), said
+
+
+def test_a_prompt_takes_line_ends_and_enter_generates(page: Page) -> None:
+    box, chips = page.locator("#prompt textarea"), page.locator("#continuation .t.in")
+    page.click("#tokenizer label:has-text('letters')")
+    train(page, "anna\nbela\nclara\ndora\n" * 80, steps=30)
+    wait_status(page, "Finished")
+    page.wait_for_selector("#head .main-svg", timeout=LONG)
+
+    box.fill("")
+    box.focus()
+    for keys in ("Shift+Enter", "a", "n", "Shift+Enter", "b"):
+        page.keyboard.press(keys)
+    expect(box).to_have_value("\nan\nb")
+    page.keyboard.press("Enter")
+    expect(chips).to_have_text(["↵", "a", "n", "↵", "b"], timeout=LONG)
+    assert box.input_value() == "\nan\nb"
+
+    box.fill("")
+    box.focus()
+    page.keyboard.insert_text("la\ndo")  # as pasting does
+    page.keyboard.press("Enter")
+    expect(chips).to_have_text(["l", "a", "↵", "d", "o"], timeout=LONG)
+    assert box.input_value() == "la\ndo"
+
+
+def test_a_pasted_text_is_split_as_fits_it_and_one_press_splits_it_otherwise(page: Page) -> None:
+    dna = "".join(random.Random(0).choices("ACGT", k=4000))
+    note, picked = page.locator("#split-note"), page.locator("#tokenizer label:has(input:checked)")
+    expect(note.locator("p")).to_have_count(0)  # A lesson says how it is split, not why.
+    paste(page, dna)
+    expect(picked).to_have_text("letters", timeout=LONG)
+    expect(note).to_have_text("This text has no spaces: it is split into letters.", timeout=LONG)
+    page.click("#tokenizer label:has-text('words')")
+    told = "This text has no spaces: split it into letters or pieces."
+    expect(note).to_contain_text(told, timeout=LONG)
+    expect(page.locator("#text-message")).to_contain_text(told)
+    note.get_by_role("button", name="Split into pieces").click()
+    expect(picked).to_have_text("pieces", timeout=LONG)
+    expect(page.locator("#text-message .mg-msg")).to_have_count(0, timeout=LONG)
+
+
+def test_settings_typed_right_after_a_paste_are_kept(page: Page) -> None:
+    page.click("#settings > button")
+    page.locator("#steps input").wait_for()
+    late: list[Route] = []
+    page.route("**/queue/join*", lambda route: late.append(route))
+    paste(page, "the old king saw the small dog . the dog ran .\n" * 30)
+    set_number(page, "steps", 77)
+    page.wait_for_timeout(500)
+    for route in late:
+        route.continue_()
+    page.unroute("**/queue/join*")
+    expect(page.locator("#lesson input")).to_have_value("Your own text", timeout=LONG)
+    _, usual = door.usual("own")
+    expect(page.locator("#batch input")).to_have_value(str(usual.batch), timeout=LONG)
+    expect(page.locator("#settings > button")).to_contain_text("77 steps", timeout=LONG)
+    expect(page.locator("#steps input")).to_have_value("77")
 
 
 def test_the_page_is_silent_soon_after_a_lesson_is_picked(page: Page) -> None:

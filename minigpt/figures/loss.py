@@ -190,8 +190,8 @@ def _reference_labels(
 ) -> tuple[placing.Plot, list[dict[str, Any]]]:
     """The names of the level lines, and the plot with them on it; off the points, of which a run alone gives none:
     the same whatever its curve does, so that nothing jumps."""
-    named = [("even guess, ln V", known.uniform), ("word counts (unigram)", known.unigram)]
-    named.append(("word pairs (bigram)", known.bigram))
+    named = [("even guess, ln V", known.uniform), (f"{known.unit} counts (unigram)", known.unigram)]
+    named.append((f"{known.unit} pairs (bigram)", known.bigram))
     groups: dict[str, list[tuple[str, float]]] = {}
     for name, level in sorted(named, key=lambda pair: -pair[1]):
         groups.setdefault(f"{level:.2f}", []).append((name, level))

@@ -11,7 +11,7 @@ from minigpt.copies import Copies, Span
 from minigpt.figures.labels import for_page
 from minigpt.ui import guessing, words
 from minigpt.ui.explorer import AT_LEAST, Exploration, Selection
-from minigpt.ui.fragment import Node, h
+from minigpt.ui.fragment import WRITTEN, Node, h
 
 # For each colour: what its least and its most stand for.
 ENDS = {
@@ -46,7 +46,7 @@ def continuation(exploration: Exploration, chosen: Selection, copies: Copies | N
     ]
     if chosen.position == len(exploration.ids):
         chips.append(h("span", "?", cls="t on", title="what would come next"))
-    shown = h("div", *chips, cls=f"mg-toks shaded {chosen.colour}")
+    shown = h("div", *chips, cls=f"mg-toks shaded {chosen.colour}", **WRITTEN)
     if copies is None or not copies.n_tokens:
         return [shown]
     line = "What is copied is told once all of it is uncovered." if hidden else novelty(exploration, copies)

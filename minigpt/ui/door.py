@@ -47,6 +47,12 @@ def text_of(value: object) -> str:
     return text
 
 
+def is_edited(text: str, before: str) -> bool:
+    """Whether a text is one that was there before with something changed, not another: a third begins or ends it."""
+    third = (min(len(text), len(before)) + 2) // 3
+    return bool(third) and (text[:third] == before[:third] or text[-third:] == before[-third:])
+
+
 @dataclass(frozen=True)
 class Reading:
     """A text as a tokenizer splits it."""
@@ -276,6 +282,12 @@ def size_name(preset: str, fields: Fields, lesson: str = "") -> str:
     """The preset's name while the model still has its shape, else "own size"."""
     shape = slice(Fields._fields.index("layers"), Fields._fields.index("steps"))
     return preset if fields[shape] == preset_fields(preset, lesson)[shape] else "own size"
+
+
+def size_of(fields: Fields, lesson: str = "") -> str:
+    """The preset that has this shape; the lesson's own, or the first, where none has."""
+    usual_one, _ = usual(lesson)
+    return next((name for name in (usual_one, *PRESETS) if size_name(name, fields, lesson) == name), usual_one)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,10 @@ import gradio as gr
 Node = str | list[Any]
 
 
+# For what a person or the model wrote: no translator of a browser changes it, and it has its own direction.
+WRITTEN = {"translate": "no", "dir": "auto"}
+
+
 def h(tag: str, *children: Node, **attributes: str) -> Node:
     """An element of a fragment: `h("p", "It is ", h("b", "late"), cls="mg-note")`.
 

@@ -5,6 +5,7 @@ Exploring has its own, in exploring.py, and so has the guide, in guiding.py.
 
 import asyncio
 import contextlib
+import json
 import os
 import sys
 import threading
@@ -15,6 +16,7 @@ import gradio as gr
 
 from minigpt import figures
 from minigpt.corpora import LESSONS, Settings
+from minigpt.fitting import fitting
 from minigpt.runs import ACTIVE, NICE, Runs, RunSettings, UnknownRun, warm_up, work
 from minigpt.ui import door, lesson_words, words
 from minigpt.ui.explorer import Selection
@@ -71,15 +73,15 @@ class Page:
         The page lets go of the run it shows, which goes on: the way back to it is the browser's. None is no choice.
         """
         if lesson is None:
-            return [gr.skip()] * (4 + len(door.Fields._fields) + 5)
+            return [gr.skip()] * (5 + len(door.Fields._fields) + 5)
         self._following.pop(request.session_hash or "", None)
         text = LESSONS[lesson].text if lesson in LESSONS else own
         preset, fields = door.usual(lesson)
         if lesson not in LESSONS:
-            fields = fields._replace(tokenizer=gr.skip())
+            fields = fields._replace(tokenizer=door.LABELS[fitting(own).kind] if own else gr.skip())
         # The guide that is open would speak of what is not there any more.
         guide: list[Update] = []
-        return [text, {}, words.look_for(lesson), preset, *fields, "", guide, *self._unexplored()]
+        return [text, own, {}, words.look_for(lesson), preset, *fields, "", guide, *self._unexplored()]
 
     def pick_preset(self, preset: str | None, lesson: str) -> list[Update]:
         """Another size, with the steps it needs; how the text is split and what is broken stays. None is no choice."""
@@ -101,26 +103,38 @@ class Page:
         """Only pieces let one choose how many different ones there are."""
         return gr.update(visible=tokenizer == "pieces")
 
-    def own_text(self, text: str, cleared: str, lesson: str, drawn_with: Settings, *fields: Any) -> list[Update]:
+    def split_as(self, event: gr.SelectData) -> Update:
+        """The other split that was offered for a text that words do not fit."""
+        known = type(event.index) is int and 0 <= event.index < len(words.SPLITS)
+        return words.SPLITS[event.index] if known else gr.skip()
+
+    def own_text(
+        self, text: str, cleared: str, fitted: str, lesson: str, drawn_with: Settings, preset: str, *fields: Any
+    ) -> list[Update]:
         """Whose text is in the box: a text that is no lesson's is one's own, and is kept for the way back.
 
-        A lesson's own model belongs to its text: another text gets the usual one, unless the settings were touched.
+        A lesson's own model belongs to its text: another text gets the usual one, unless the settings were touched. A
+        new text is split as fits it, unless somebody chose a split for the one before, which is `fitted`. What settings
+        to change, from what to what, is told in JSON: what somebody changes meanwhile stays (`mgSettle` in box.js).
         Where this answer came after another lesson was picked, the one about that lesson's text puts all back.
         """
         clear = gr.update(value="Undo" if cleared and not text else "Clear")
         if not text or door.lesson_of(text, lesson, drawn_with) in LESSONS:
-            return [clear, *[gr.skip()] * (5 + len(fields))]
+            return [clear, *[gr.skip()] * 6]
         known = () if lesson in LESSONS else (name for name in LESSONS if door.lesson_of(text, name, {}) == name)
         owner = next(iter(known), door.OWN_TEXT)
         asked, (_, usual) = door.Fields(*fields), door.usual(lesson)
-        if lesson not in LESSONS:
-            usual = usual._replace(tokenizer=asked.tokenizer)
-        kept: list[Update] = [gr.skip()] * (1 + len(fields))
-        if owner != lesson and asked == usual:
+        settled: dict[str, Any] = {}
+        untouched = usual if lesson in LESSONS else usual._replace(tokenizer=asked.tokenizer)
+        if owner != lesson and asked == untouched:
             size, own_fields = door.usual(owner)
-            kept = [size, *own_fields._replace(tokenizer=gr.skip())]
+            settled = {"preset": size, **own_fields._replace(tokenizer=asked.tokenizer)._asdict()}
         own = gr.skip() if owner in LESSONS else text
-        return [clear, owner, own, words.look_for(owner), [], *kept]
+        before = usual.tokenizer if lesson in LESSONS or not fitted else door.LABELS[fitting(fitted).kind]
+        if owner not in LESSONS and not door.is_edited(text, fitted) and asked.tokenizer == before:
+            settled["tokenizer"] = door.LABELS[fitting(text).kind]
+        settling = _settling({"preset": preset, **asked._asdict()}, settled)
+        return [clear, owner, own, words.look_for(owner), [], own, settling]
 
     def show_knobs(self, lesson: str, drawn_with: Settings) -> list[Update]:
         """The settings of a lesson's text, in as many fields as it needs."""
@@ -171,12 +185,13 @@ class Page:
         planned: list[Update] = [gr.skip()] * 4
         settings, settings_error = door.shown(door.settings_of, asked, lesson, drawn_with)
         told = words.message(settings_error, "err")
+        split = words.split_note(lesson, door.KINDS[asked.tokenizer], fitting(text))
         refusal = words.message(refused[1], "err") if refused[1] and refused[0] == text else []
         try:
             reading = door.read(door.text_of(text), door.KINDS[asked.tokenizer], asked.pieces)
         except ValueError as error:
             problem = refusal or words.message(str(error), "err" if text else "note")
-            return [title, [], [], problem, told, used, *planned, *[gr.skip()] * 4]
+            return [title, split, [], [], problem, told, used, *planned, *[gr.skip()] * 4]
         if settings and not run:
             plan = door.plan(reading, settings)
             planned = [
@@ -191,6 +206,7 @@ class Page:
         stale = (not prompt or prompt in examples) and picks and prompt not in picks
         return [
             words.title("1", "Text", words.plural(len(ids), "token"), fold=True),
+            split,
             words.facts(reading.text, reading.tokenizer, len(ids)),
             words.preview(tokens),
             refusal,
@@ -302,10 +318,11 @@ class Page:
         lesson = settings.lesson if settings.lesson in LESSONS else door.OWN_TEXT
         text = door.shown(self.runs.text, run)[0] or ""  # Where it is gone, the notes of the run say so.
         own = "" if lesson in LESSONS else text
-        found = [run, lesson, settings.drawn_with, text, own, words.look_for(lesson)]
         fields = door.fields_of(settings)
         if lesson_words.keeps_a_secret(settings):
             fields = fields._replace(breaks=[])
+        size = door.size_of(fields, settings.lesson)
+        found = [run, lesson, settings.drawn_with, text, own, own, words.look_for(lesson), size]
         # With the run, because its heads are shown as soon as it is here, over whatever prompt there is.
         return [*found, *fields, self._first_prompt(text, lesson, fields), []]
 
@@ -340,4 +357,9 @@ class Page:
 
 # How many components `look` and `open_page` speak to; the layout lists them in the same order.
 N_LOOK = 13
-N_OPEN = 25
+N_OPEN = 27
+
+
+def _settling(asked: dict[str, Any], settled: dict[str, Any]) -> str:
+    """Which settings an answer changes, from what to what, for the browser; they are named as on the page."""
+    return json.dumps({name: [asked[name], value] for name, value in settled.items()})

@@ -122,11 +122,13 @@ def _text_panel() -> Parts:
         parts["pieces"] = gr.Slider(
             256, 2048, 512, step=64, label="Different pieces, at most", visible=False, elem_id="pieces", buttons=[]
         )
+        parts["split_note"] = Fragment(elem_id="split-note")
         parts["facts"] = Fragment(words.facts(lesson.text, reading.tokenizer, len(reading.ids)), elem_id="facts")
         parts["preview"] = Fragment(words.preview(tokens), elem_id="preview", elem_classes="mg-wide")
         parts |= _knobs(lesson.name)
         parts["drawn_with"] = gr.State({})
         parts["own"] = gr.State("")
+        parts["fitted"] = gr.State("")
         parts["cleared"] = gr.State("")
         parts["refused"] = gr.State(NO_REFUSAL)
     return parts
@@ -222,15 +224,17 @@ def _settings(fields: door.Fields) -> Parts:
     return parts
 
 
-HIDDEN_NAMES = ("run", "arrived", "news", "pending", "mirror", "again")
+HIDDEN_NAMES = ("run", "arrived", "news", "pending", "mirror", "again", "settling")
 FIELD_NAMES = door.Fields._fields
 KNOB_NAMES = tuple(f"knob_{index}" for index in range(door.N_KNOBS))
 # What the handlers of the same names return, in the same order.
 LOOK_NAMES = ("train_title", "train", "pause", "step", "stop", "status", "run_message", "curve", "lesson_notes",
               "sample", "empty", "arrived", "news")  # fmt: skip
-OPEN_NAMES = ("run", "lesson", "drawn_with", "text", "own", "look_for", *FIELD_NAMES, "prompt", "train_message")
-DESCRIBE_NAMES = ("text_title", "facts", "preview", "text_message", "settings_message", "settings", "train_title",
-                  "curve", "status", "lesson_notes", "examples", "prompts", "prompt", "film_of")  # fmt: skip
+OPEN_NAMES = ("run", "lesson", "drawn_with", "text", "own", "fitted", "look_for", "preset", *FIELD_NAMES, "prompt",
+              "train_message")  # fmt: skip
+DESCRIBE_NAMES = ("text_title", "split_note", "facts", "preview", "text_message", "settings_message", "settings",
+                  "train_title", "curve", "status", "lesson_notes", "examples", "prompts", "prompt",
+                  "film_of")  # fmt: skip
 GUIDE_NAMES = ("guide", "place", "guide_offer", "pending")
 ACT_NAMES = ("prompt", "run", "train_message", *EXPLORE_NAMES)
 assert (len(LOOK_NAMES), len(OPEN_NAMES)) == (N_LOOK, N_OPEN)
@@ -239,16 +243,21 @@ assert (len(GUIDE_NAMES), len(ACT_NAMES)) == (N_GUIDE, N_ACT)
 
 def _wire_text(page: Page, wires: Wires) -> None:
     fields = ("preset", *FIELD_NAMES)
-    picked = ("text", "drawn_with", "look_for", *fields)
+    picked = ("text", "fitted", "drawn_with", "look_for", *fields)
     fresh = ("run", "guide", "explored", "selection", "explore_title")
     chosen = {"js": "(value, other) => [window.mgPicked(value), other]"}
     wires.on("input lesson", page.pick_lesson, "lesson own", (*picked, *fresh), **chosen)
     wires.on("input preset", page.pick_preset, "preset lesson", FIELD_NAMES, **chosen)
     known, own = (
-        ("text", "cleared", "lesson", "drawn_with", *FIELD_NAMES),
-        ("clear", "lesson", "own", "look_for", "guide", *fields),
+        ("text", "cleared", "fitted", "lesson", "drawn_with", *fields),
+        ("clear", "lesson", "own", "look_for", "guide", "fitted", "settling"),
     )
     owned = wires.on("change text", page.own_text, known, own, **LAST)
+    # In the browser, because there what somebody changes meanwhile cannot come in between.
+    settle = f"(settling, ...values) => window.mgSettle({json.dumps(fields)}, settling, values)"
+    settled = owned.then(
+        None, wires.named(("settling", *fields)), wires.named(("settling", *fields)), js=settle, **QUIET
+    )
     knobs = ("knobs", *KNOB_NAMES, "change_message")
     wires.on("change lesson drawn_with", page.show_knobs, "lesson drawn_with", knobs, **EACH)
     drawn = ("text", "drawn_with", "change_message")
@@ -256,11 +265,12 @@ def _wire_text(page: Page, wires: Wires) -> None:
     wires.on(("submit", *KNOB_NAMES), page.draw_anew, ("lesson", *KNOB_NAMES), drawn)
     wires.on("click clear", page.clear_text, "text cleared", "text cleared lesson look_for")
     opening.wire(wires)
+    wires.on("select split_note", page.split_as, (), "tokenizer")
     wires.on("change tokenizer", page.pick_tokenizer, "tokenizer", "pieces", **EACH)
     told = ("text", "run", "lesson", "drawn_with", "refused", "prompt", "prompts", *fields)
     in_turn = {**LAST, "concurrency_id": "describe"}
     wires.on(("change", "refused", *fields), page.describe, told, DESCRIBE_NAMES, **in_turn)
-    owned.then(page.describe, wires.named(told), wires.named(DESCRIBE_NAMES), **QUIET, **in_turn)
+    settled.then(page.describe, wires.named(told), wires.named(DESCRIBE_NAMES), **QUIET, **in_turn)
 
 
 def _wire_training(page: Page, wires: Wires, blocks: gr.Blocks) -> Any:
@@ -285,7 +295,7 @@ def _wire_return(page: Page, returning: Returning, wires: Wires, opened: Any) ->
     keep = f"(...values) => {{ window.mgKeep({json.dumps(names)}, values); return []; }}"
     wires.on(("change", *names), None, names, (), js=keep, **EACH)
     wires.on("change selection drawn_with", returning.mirror, "selection drawn_with", "mirror", **EACH)
-    back = (*TYPED, "drawn_with", "own", "cleared", *EXPLORE_NAMES)
+    back = (*TYPED, "drawn_with", "own", "cleared", "fitted", *EXPLORE_NAMES)
     assert len(back) == N_RETURN
     kept, told = wires.named("again run"), wires.named(back)
     opened.then(returning.come_back, kept, told, js="(_, run) => [window.mgKept(), run]", **QUIET)

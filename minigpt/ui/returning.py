@@ -15,7 +15,7 @@ from minigpt.ui.handlers import Page, Update
 TYPED = ("text", "lesson", "preset", *door.Fields._fields, "prompt", "length", "temperature", "top_k", "top_p",
          "sampling_seed")  # fmt: skip
 SAMPLING = TYPED[-5:]
-N_RETURN = len(TYPED) + 3 + N_EXPLORE
+N_RETURN = len(TYPED) + 4 + N_EXPLORE
 
 
 class Returning:
@@ -36,6 +36,7 @@ class Returning:
         drawn_with = mirror.get("drawn_with")
         back.append(drawn_with if isinstance(drawn_with, dict) else gr.skip())
         back += [known[name] if isinstance(known.get(name), str) else gr.skip() for name in ("own", "cleared")]
+        back.append(typed["text"] if isinstance(typed.get("text"), str) else gr.skip())
         explored: list[Update] = [gr.skip()] * N_EXPLORE
         selection = _selection(mirror.get("selection"))
         if selection and run and known.get("run") == run:

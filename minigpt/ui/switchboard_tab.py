@@ -17,7 +17,7 @@ from minigpt.ui.continuation import continuation, told
 from minigpt.ui.explore_panel import SHOWN_NAMES
 from minigpt.ui.explorer import Exploration, Selection
 from minigpt.ui.exploring import NOTHING_BEFORE, Exploring
-from minigpt.ui.fragment import Fragment, Node, h
+from minigpt.ui.fragment import WRITTEN, Fragment, Node, h
 from minigpt.ui.view import PlotlyView
 from minigpt.ui.wires import EACH, LAST, Parts, Wires
 
@@ -132,7 +132,7 @@ def writes(exploration: Exploration, tokens: Sequence[GeneratedToken]) -> list[N
     for i, token in enumerate(tokens):
         same = i < len(first) and token.index == first[i]
         chips.append(h("span", for_page(token.token, 40), cls="t" if same else "t new"))
-    return [h("div", *chips, cls="mg-toks mg-written")]
+    return [h("div", *chips, cls="mg-toks mg-written", **WRITTEN)]
 
 
 class SwitchboardTab:

@@ -11,7 +11,7 @@ from minigpt.history import ReferenceLosses
 from minigpt.hooks import AttentionView
 from minigpt.runs import ACTIVE, Progress, RunSettings
 from minigpt.ui import words
-from minigpt.ui.fragment import Node, h
+from minigpt.ui.fragment import WRITTEN, Node, h
 from minigpt.ui.twins import Losses
 
 # Nats a token that two runs differ by from seed to seed, whatever they have and lack.
@@ -91,7 +91,8 @@ def _verdict(how: str, run: Losses, twin: Losses, known: ReferenceLosses) -> tup
 
 def _rank(loss: float, known: ReferenceLosses) -> str:
     """The most that a loss is no better than, as an aside."""
-    lines = (("an even guess", known.uniform), ("word counts", known.unigram), ("word pairs", known.bigram))
+    of = known.unit
+    lines = [("an even guess", known.uniform), (f"{of} counts", known.unigram), (f"{of} pairs", known.bigram)]
     for name, level in sorted(lines, key=lambda line: -line[1]):
         if loss >= level - NEAR:
             better = "worse" if loss > level + NEAR else "no better"
@@ -154,4 +155,4 @@ def _side(name: str, prompt: Sequence[str], tokens: Sequence[GeneratedToken], si
         for token in tokens
     ]  # fmt: skip
     title = h("p", h("b", name), h("span", "colour shows probability"), cls="mg-sub")
-    return h("div", title, h("div", *chips, cls="mg-toks shaded probability"), data_side=side)
+    return h("div", title, h("div", *chips, cls="mg-toks shaded probability", **WRITTEN), data_side=side)

@@ -6,13 +6,16 @@ from itertools import islice
 from minigpt.config import GPTConfig
 from minigpt.corpora import LESSONS
 from minigpt.figures.labels import for_page
+from minigpt.fitting import Fitting
 from minigpt.history import risen
 from minigpt.runs import Progress
 from minigpt.tokenizer import Tokenizer
 from minigpt.training import UNLIKE
-from minigpt.ui.fragment import Node, h
+from minigpt.ui.fragment import WRITTEN, Node, h
 
 PREVIEW_TOKENS = 18
+APOSTROPHES = {ord("'"): "’", ord("’"): "'"}
+SPLITS = ("letters", "pieces")  # What a text can be split into that words do not fit.
 HELD_OUT = "So many percent of the text are never learned from; the validation loss is measured on them."
 NOTHING_TO_EXPLORE = ("Press Train first.", "Then write a prompt and see what every head looks at.")
 # What the browser answers by itself: only it knows the address. The field is for a browser that may not copy.
@@ -49,7 +52,7 @@ def title(number: str, name: str, fact: str = "", fold: bool = False) -> list[No
 
 def subtitle(name: str, fact: str = "", token: str | None = None) -> list[Node]:
     """The heading of a figure. A `token` stands after the name in quotation marks, in mono."""
-    quoted: list[Node] = [] if token is None else [" “", h("code", for_page(token)), "”"]
+    quoted: list[Node] = [] if token is None else [" “", h("code", for_page(token), **WRITTEN), "”"]
     return [h("p", h("b", name, *quoted), h("span", fact), cls="mg-sub")]
 
 
@@ -77,7 +80,24 @@ def facts(text: str, tokenizer: Tokenizer, n_tokens: int) -> list[Node]:
 def preview(tokens: Iterable[str]) -> list[Node]:
     """The first tokens of the text, as the model sees them."""
     chips = [h("span", for_page(token, 24), cls="t") for token in islice(tokens, PREVIEW_TOKENS)]
-    return [*subtitle("As the model sees it"), h("div", *chips, cls="mg-toks")] if chips else []
+    return [*subtitle("As the model sees it"), h("div", *chips, cls="mg-toks", **WRITTEN)] if chips else []
+
+
+def split_note(lesson: str, kind: str, fit: Fitting) -> list[Node]:
+    """How one's own text is split, and why; where words do not fit it, what would."""
+    if lesson in LESSONS or not fit.why:
+        return []
+    if kind == fit.kind:
+        into = "words" if kind == "word" else "letters"
+        return [h("p", f"{fit.why}: it is split into {into}.", cls="mg-note")]
+    if kind != "word":
+        return []
+    picks = [
+        h("button", f"Split into {into}", type="button", data_index=str(index), cls="mg-link")
+        for index, into in enumerate(SPLITS)
+    ]
+    said = h("span", f"{fit.why}: split it into letters or pieces.")
+    return [h("p", said, " ", picks[0], " ", picks[1], cls="mg-note")]
 
 
 def look_for(lesson: str) -> list[Node]:
@@ -92,7 +112,8 @@ def examples(prompts: Sequence[str]) -> list[Node]:
     if not prompts:
         return []
     picks = [
-        h("button", for_page(text, 200), type="button", title=text, data_index=str(i)) for i, text in enumerate(prompts)
+        h("button", for_page(text, 200), type="button", title=text, data_index=str(i), **WRITTEN)
+        for i, text in enumerate(prompts)
     ]
     return [h("div", h("span", "Try"), *picks, cls="mg-picks")]
 
@@ -210,7 +231,7 @@ def sample(progress: Progress) -> list[Node]:
     if not progress.history.samples:
         return []
     step, text = progress.history.samples[-1]
-    return [*subtitle(f"At step {step:,} it writes"), h("p", text, cls="mg-sample", tabindex="0")]
+    return [*subtitle(f"At step {step:,} it writes"), h("p", text, cls="mg-sample", tabindex="0", **WRITTEN)]
 
 
 def unknown_words(unknown: Sequence[str], tokenizer: Tokenizer) -> str:
@@ -227,7 +248,16 @@ def unknown_words(unknown: Sequence[str], tokenizer: Tokenizer) -> str:
         known = ", ".join(tokenizer.token(index) for index in range(min(3, tokenizer.d_vocab)))
     kind = "Words" if tokenizer.kind == "word" else "Letters"
     fate = f"{named}{more} {verb} not in the training text, so the model reads {them} as unknown."
+    other = next((twin for token in unknown if (twin := _other_apostrophe(token)) and not tokenizer.unknown(twin)), "")
+    if other:
+        return f"{fate} The text writes it with another apostrophe: “{for_page(other, 24)}”."
     return f"{fate} {kind} it knows: {known}."
+
+
+def _other_apostrophe(token: str) -> str:
+    """The token with typewriter's apostrophes for typographic ones, or the other way round; "" where it has none."""
+    twin = token.translate(APOSTROPHES)
+    return twin if twin != token else ""
 
 
 def window_note(dropped: int, n_prompt: int, n_ctx: int) -> str:
