@@ -30,10 +30,13 @@ help:
 demo: $(VENV)/demo-installed
 	$(if $(PORT),GRADIO_SERVER_PORT=$(PORT) )$(BIN)/python app.py
 
+# On two cores at once, each file of tests on one: none shares a server or a browser with another.
+IN_PARTS := -n 2 --dist loadfile
+
 test: check
 	@browser=$$($(BIN)/python tests/find_browser.py) || exit 1; \
 	echo "Browser: $$browser"; \
-	MINIGPT_BROWSER="$$browser" $(BIN)/python -m pytest $(ARGS)
+	MINIGPT_BROWSER="$$browser" $(BIN)/python -m pytest $(IN_PARTS) $(ARGS)
 
 # About twenty minutes. LESSONS="echo reverse" trains some of them, SEEDS=3 fewer of each.
 lessons: $(VENV)/demo-installed

@@ -111,9 +111,12 @@ def test_without_gradio_the_page_says_what_to_install(monkeypatch, capsys):
 @pytest.mark.skipif(sys.platform == "win32", reason="no other process can press Ctrl+C there")
 def test_ctrl_c_pauses_the_run_and_says_how_to_go_on(place):
     command = [sys.executable, "-m", "minigpt", "train", "echo", "--steps", "5000"]
+    # What runs in the background was started deaf to it, and so would be all that it starts.
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, env={**os.environ, "MINIGPT_RUNS": str(place / "paused")}
     ) as running:
+        signal.signal(signal.SIGINT, heard)
         assert running.stderr is not None
         while not re.match(r"step [1-9]", line := running.stderr.readline()):
             assert line, "it ended by itself"

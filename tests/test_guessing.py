@@ -167,3 +167,11 @@ def test_nothing_deeper_is_shown_while_a_guess_is_awaited_or_a_film_is_on(shown:
     assert closed(shown, playing(4)) == GUESSING
     assert closed(shown, replace(playing(4), game=Game(True, ((4, 1),)))) == ""
     assert closed(replace(shown, film_step=1), Selection(position=4)) == FILM
+
+
+def test_a_prompt_with_an_unknown_word_can_be_guessed_on_from() -> None:
+    with_unknown = exploration("the zebra saw")
+    assert -1 in with_unknown.ids
+    for position in range(1, len(with_unknown.ids)):
+        assert guessing.box(with_unknown, playing(position))
+        assert with_unknown.ids[position] in guessing.options(with_unknown, position)

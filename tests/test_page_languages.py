@@ -52,6 +52,7 @@ def look_back_and_guess(page: Page) -> None:
     page.keyboard.press("ArrowLeft")
     expect(page.locator("#p-explore h2")).to_contain_text("Film, ")
     page.click("#generate")
+    expect(page.locator("#p-explore h2")).not_to_contain_text("Film, ")  # Its answer uncovers everything.
     page.check("#guess-first input")
     page.click("#guess .asks button >> nth=0")
     page.wait_for_selector("#guess .mg-score")

@@ -54,7 +54,9 @@ def options(exploration: Exploration, position: int) -> list[int]:
     likeliest = [int(index) for index in np.argsort(-p, kind="stable")[:N_OPTIONS]]
     offered = [came, *(index for index in likeliest if index != came)][:N_OPTIONS]
     # By id first: else the order of the likeliest would show through the shuffle.
-    order = np.random.default_rng([position, *exploration.ids[:position]]).permutation(len(offered))
+    order = np.random.default_rng([position, *(index + 1 for index in exploration.ids[:position])]).permutation(
+        len(offered)
+    )
     return [sorted(offered)[place] for place in order]
 
 
