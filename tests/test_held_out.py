@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from minigpt.data import held_out, random_batch, split_for, starts_within, unlik
 from minigpt.history import History, ReferenceLosses, risen
 from minigpt.runs import RunSettings, store
 from minigpt.training import SPREAD, UNLIKE, advance, begin
+from minigpt.ui import door, words
 
 CASES = Path(__file__).parent / "cases"
 TWO = (CASES / "24-two-languages.txt").read_text(encoding="utf-8")
@@ -103,3 +105,23 @@ def test_a_rise_is_one_of_the_validation_loss_while_the_train_loss_falls():
     assert risen(history([5, 4, 3, 3.5, 4, 4.5, 5, 5, 5, 5], falling))
     assert not risen(history([5, 4, 3.5, 3.4, 3.3, 3.2, 3.1, 3, 3.05, 3.05], falling))
     assert not risen(history([5, 4, 3, 3.5, 4, 4.5, 5, 5, 5, 5], [*falling[:30], *([9.0] * 70)]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("text", "steps", "place"), [(TWO, 400, "spread"), (TWO, 400, "end"), (TINY, 1000, "spread")])
+def test_the_cases_are_trained_to_their_end_and_a_rise_is_explained_once(text, steps, place, tmp_path):
+    """As the page trains them: in words, with its settings for one's own text."""
+    _, fields = door.usual("own")
+    settings = door.settings_of(fields._replace(tokenizer="words", steps=steps, held_place=place), "own")
+    config, training = settings.applied()
+    state = advance(begin(text, settings.tokenizer, config, replace(training, sample_tokens=0)), steps)
+    assert (state.step, state.failure) == (steps, None)
+    progress = SimpleNamespace(settings=settings, history=state.history, notes=state.notes)
+    learnt_by_heart = words.rise(progress)
+    said = [*(note for note in state.notes if note in (UNLIKE, SPREAD)), *filter(None, [learnt_by_heart])]
+    if place == "end":
+        assert said == [UNLIKE]  # and nothing else about the rise that comes of it
+    else:
+        assert said == [*[SPREAD] * (text == TWO), learnt_by_heart]
+        assert "by heart" in learnt_by_heart
+    assert "learning rate" not in " ".join([*state.notes, learnt_by_heart])

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import gradio as gr
 
 from minigpt.api import generate, prompt_ids
-from minigpt.config import OptimiserName, Positions
+from minigpt.config import OptimiserName, Positions, ValidationPlace
 from minigpt.corpora import LESSONS
 from minigpt.runs import ACTIVE
 from minigpt.ui import door, words
@@ -58,6 +58,8 @@ class Endpoints:
         change: dict[str, Any] | None = None,
         size: Size | None = None,
         film_of: str = "",
+        held_share: float | None = None,
+        held_place: ValidationPlace | None = None,
     ) -> str:
         """Train a small GPT on a text or on a lesson; returns the id of the run, which every other call takes.
 
@@ -84,6 +86,8 @@ class Endpoints:
             change: Settings of the lesson's own text that differ, such as {"Lines": 500}; /lessons names them.
             size: Another shape for the model, with the steps that it needs.
             film_of: The sentence to watch while the model learns. Left out: one from the text.
+            held_share: How many percent of the text are never learned from, but measured on. Left out: 10.
+            held_place: Where they stand: at the end, or spread over the text. Left out: spread, in a lesson end.
         """
         if lesson and text.strip():
             raise ValueError(f"Give a text or a lesson, not both. Leave out the text to train on {lesson}.")
@@ -92,7 +96,7 @@ class Endpoints:
         asked: dict[str, Any] = {
             "tokenizer": tokenizer, "steps": steps, "layers": layers, "heads": heads, "width": width,
             "context": context, "mlp": mlp, "positions": positions, "batch": batch, "rate": learning_rate,
-            "optimiser": optimiser,
+            "optimiser": optimiser, "held_share": held_share, "held_place": held_place,
         }  # fmt: skip
         usual = door.preset_fields(size or door.SIZE_OF_LESSON, lesson or "")
         if optimiser and optimiser != usual.optimiser:
