@@ -14,7 +14,7 @@ from minigpt.ui import door, opening
 from minigpt.ui.handlers import NO_REFUSAL, Page
 from minigpt.ui.layout import DESCRIBE_NAMES, FIRST_LESSON, build
 
-REFUSED = 4  # The place of a refusal in what opening a file returns.
+REFUSED = 1  # The place of a refusal in what opening a file returns.
 SOMEBODY: Any = SimpleNamespace(session_hash="somebody", query_params={})
 
 
@@ -141,8 +141,8 @@ def test_clear_is_undo_only_over_an_empty_box(page, text, cleared, label):
 def test_a_file_that_was_refused_is_spoken_of_while_the_text_at_hand_stays(page, tmp_path):
     picture = tmp_path / "a.png"
     picture.write_bytes(bytes(range(256)) * 9)
-    *before, refused, opened, note, encoding = opening.open_file(str(picture), TEXT)
-    assert all(map(skipped, [*before, opened, note, encoding]))
+    text, refused, *shown = opening.open_file(str(picture), TEXT)
+    assert all(map(skipped, [text, *shown]))
     said = described(page, TEXT, refused=refused)["text_message"]
     assert "is not a text file" in str(said)
     assert described(page, TEXT + "more", refused=refused)["text_message"] == []

@@ -24,6 +24,9 @@ def test_a_file_is_opened_and_dropped_read_anew_and_taken_back(page: Page) -> No
     expect(box).to_have_value(beginning("Старый король"), timeout=LONG)
     expect(note).to_contain_text("“09-russian-cp1251.txt”, read as Windows-1251 (Cyrillic).")
     expect(page.locator("#lesson input")).to_have_value("Your own text")
+    # Not the model of the lesson that was there before.
+    expect(page.locator("#settings > button")).to_contain_text("Settings: small, ", timeout=LONG)
+    expect(page.locator("#p-train h2")).to_contain_text("4 heads", timeout=LONG)
     page.click("#encoding input")
     page.get_by_role("option", name="KOI8 (Cyrillic)").click()
     expect(note).to_contain_text("read as KOI8 (Cyrillic).", timeout=LONG)

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from minigpt.files import ENCODINGS, FileText, read_file
-from minigpt.ui import door, words
+from minigpt.ui import door
 from minigpt.ui.fragment import Fragment, Node, h
 from minigpt.ui.handlers import NO_REFUSAL
 from minigpt.ui.wires import EACH, Parts, Wires
@@ -43,7 +43,7 @@ def build() -> Parts:
 
 def wire(wires: Wires) -> None:
     """Who answers when a file comes, is read anew, is taken back, or gives way to another text."""
-    shown = "text lesson own look_for refused opened file_note encoding"
+    shown = "text refused opened file_note encoding"  # Whose text it is, and its settings, follow from the text.
     wires.on("upload open_file", open_file, "open_file text", shown)
     wires.on(
         "input encoding", read_as, "encoding opened text", shown, js="(value, ...rest) => [mgPicked(value), ...rest]"
@@ -60,18 +60,17 @@ def open_file(path: str, at_hand: str) -> list[Update]:
 def read_as(encoding: str | None, opened: Opened | None, at_hand: str) -> list[Update]:
     """The same file in another encoding. None is no choice."""
     if encoding not in ENCODINGS or opened is None:
-        return [gr.skip()] * 8
+        return [gr.skip()] * 5
     return _read(opened.path, encoding, opened.before, at_hand)
 
 
 def undo(opened: Opened | None, at_hand: str) -> list[Update]:
     """First takes back what was left out, then the opening."""
     if opened is None:
-        return [gr.skip()] * 8
+        return [gr.skip()] * 5
     if not opened.raw and opened.file.note and opened.file.as_it_is:
         return _show(replace(opened, raw=True), at_hand)
-    own = opened.before if opened.before else gr.skip()
-    return [opened.before, gr.skip(), own, gr.skip(), NO_REFUSAL, None, [], gr.update(visible=False)]
+    return [opened.before, NO_REFUSAL, None, [], gr.update(visible=False)]
 
 
 def left(text: str, opened: Opened | None) -> list[Update]:
@@ -97,12 +96,11 @@ def _show(opened: Opened, at_hand: str) -> list[Update]:
     if text is None:
         return _refused(error, at_hand)
     choice = gr.update(visible=bool(opened.file.guessed), value=opened.file.encoding or None)
-    own = door.OWN_TEXT
-    return [text, own, text, words.look_for(own), NO_REFUSAL, opened, note(opened), choice]
+    return [text, NO_REFUSAL, opened, note(opened), choice]
 
 
 def _refused(error: str, at_hand: str) -> list[Update]:
-    return [*[gr.skip()] * 4, (at_hand, error), *[gr.skip()] * 3]
+    return [gr.skip(), (at_hand, error), *[gr.skip()] * 3]
 
 
 def note(opened: Opened) -> list[Node]:
