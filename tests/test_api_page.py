@@ -10,7 +10,7 @@ from gradio_client import Client
 from served import Served
 
 from minigpt.breaks import BREAKS
-from minigpt.config import PRESETS, OptimiserName, Positions
+from minigpt.config import PRESETS, OptimiserName, Positions, ValidationPlace
 from minigpt.corpora import LESSONS
 from minigpt.ui import door
 from minigpt.ui.endpoints import PATIENCE
@@ -55,6 +55,7 @@ def test_the_choices_on_the_api_page_are_all_that_there_are(described):
     assert choices == {
         "tokenizer": list(door.KINDS),
         "positions": list(get_args(Positions)),
+        "held_place": list(get_args(ValidationPlace)),
         "optimiser": list(get_args(OptimiserName)),
         "lesson": list(LESSONS),
         "size": list(PRESETS),

@@ -201,9 +201,12 @@ def test_nothing_sticks_out_at_any_width_in_any_language(still: Page, server: Se
         expect(still.locator("html")).to_have_attribute("lang", code)
         for width in WIDTHS:
             still.set_viewport_size({"width": width, "height": 900})
-            still.wait_for_timeout(300)
-            over, *outside = still.evaluate(script)
-            if over > 0 or outside:
+            for _ in range(20):  # Tabs that find no room move into their menu a moment later.
+                still.wait_for_timeout(300)
+                over, *outside = still.evaluate(script)
+                if over <= 0 and not outside:
+                    break
+            else:
                 wrong[code, width] = (over, outside)
     assert wrong == {}
 

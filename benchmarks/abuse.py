@@ -1,0 +1,290 @@
+"""What one visitor can take from all others: each abuse against a server of its own, and what another visitor feels.
+
+python -m benchmarks.abuse [--short] [NAME ...]
+
+For each abuse: how long another visitor's call takes before, during and after it, how large server and workers grow
+together, what of others was lost, and how what was asked for ended. All on this machine, and bounded.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+MB = 1_000_000
+TEXT = "the old king saw the small dog . the dog ran to the old king .\n" * 40
+SMALL = {"text": TEXT, "steps": 5, "layers": 1, "heads": 2, "width": 16, "context": 16, "batch": 4}
+PATIENCE = 120.0  # seconds, for one call
+
+
+@dataclass
+class Server:
+    """A page in a process of its own, and what was seen of it."""
+
+    address: str
+    process: psutil.Process
+    client: httpx.AsyncClient
+    largest: int = 0  # bytes
+    ended: dict[str, int] = field(default_factory=dict)
+
+    def grown(self) -> int:
+        """Bytes of the server and its workers together now; the most so far is kept."""
+        size = 0
+        for process in (self.process, *self.process.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                size += process.memory_full_info().pss
+        self.largest = max(self.largest, size)
+        return size
+
+    async def call(self, name: str, **given: Any) -> Any:
+        """The last answer of an endpoint; RuntimeError with the sentence of a refusal."""
+        began = await self.client.post(f"/gradio_api/call/v2/{name}", json=given)
+        if began.status_code != 200:
+            raise RuntimeError(f"{began.status_code} {began.text[:200]}")
+        answer, event = None, ""
+        async with self.client.stream("GET", f"/gradio_api/call/{name}/{began.json()['event_id']}") as stream:
+            async for line in stream.aiter_lines():
+                if line.startswith("event: "):
+                    event = line.removeprefix("event: ")
+                elif line.startswith("data: ") and event in ("complete", "generating"):
+                    answer = json.loads(line.removeprefix("data: "))
+                elif line.startswith("data: ") and event == "error":
+                    raise RuntimeError(line.removeprefix("data: "))
+        return answer[0]
+
+    async def attempt(self, name: str, **given: Any) -> str:
+        """How a call ended, in a word or by its sentence, counted."""
+        try:
+            await self.call(name, **given)
+            how = "done"
+        except (RuntimeError, httpx.HTTPError) as error:
+            how = f"{type(error).__name__} {error}"[:90]
+        self.ended[how] = self.ended.get(how, 0) + 1
+        return how
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[Server]:
+    """A warm server with its own folder of runs; all of it is gone afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        said = Path(folder) / "said"
+        env = os.environ | {"MINIGPT_RUNS": f"{folder}/runs", "GRADIO_SERVER_PORT": "0", "PYTHONUNBUFFERED": "1"}
+        env.pop("GRADIO_SERVER_PORT")
+        with (
+            said.open("w") as out,
+            subprocess.Popen(
+                [sys.executable, "-m", "minigpt", "serve"], env=env, stdout=out, stderr=subprocess.STDOUT
+            ) as begun,
+        ):
+            try:
+                address = await _address(said, begun)
+                limits = httpx.Limits(max_connections=None)
+                async with httpx.AsyncClient(base_url=address, timeout=PATIENCE, limits=limits) as client:
+                    server = Server(address, psutil.Process(begun.pid), client)
+                    run = await server.call("train", **SMALL)
+                    await server.call("progress", run_id=run)
+                    yield server
+            finally:
+                begun.send_signal(signal.SIGTERM)
+                with suppress(subprocess.TimeoutExpired):
+                    begun.wait(10)
+                begun.kill()
+
+
+async def _address(said: Path, begun: "subprocess.Popen[bytes]") -> str:
+    for _ in range(600):
+        if found := re.search(r"miniGPT is at (http://\S+?)/? ", said.read_text()):
+            return found[1]
+        if begun.poll() is not None:
+            break
+        await asyncio.sleep(0.1)
+    raise RuntimeError(f"The server did not start: {said.read_text()}")
+
+
+async def felt(server: Server, run: str, times: int) -> list[float]:
+    """Seconds of another visitor's calls, one after the other: to a run at rest, for five tokens."""
+    seconds = []
+    for _ in range(times):
+        began = time.perf_counter()
+        await server.call("generate", run_id=run, prompt="the old king", max_new_tokens=5)
+        seconds.append(time.perf_counter() - began)
+        server.grown()
+    return seconds
+
+
+# ---- the abuses ----
+
+
+async def streams(server: Server, size: float) -> None:
+    """Pages stay open on a run that rests."""
+    run = await server.call("train", **SMALL)
+    await server.call("progress", run_id=run)
+    config = (await server.client.get("/config")).json()
+    follow = next(each["id"] for each in config["dependencies"] if each["api_name"] == "follow")
+
+    async def watch() -> None:
+        session = uuid.uuid4().hex
+        asked = {"fn_index": follow, "data": [run], "session_hash": session, "event_data": None}
+        await server.client.post("/gradio_api/queue/join", json=asked)
+        async with server.client.stream("GET", f"/gradio_api/queue/data?session_hash={session}") as stream:
+            async for _ in stream.aiter_lines():
+                pass
+
+    await asyncio.gather(*(watch() for _ in range(int(300 * size))))
+
+
+async def attention(server: Server, size: float) -> None:
+    """Pictures of more numbers than a machine holds."""
+    given = SMALL | {"layers": 12, "heads": 12, "width": 48, "context": 1024, "batch": 1, "steps": 1}
+    run = await server.call("train", **(given | {"text": TEXT * 6}))
+    await server.call("progress", run_id=run)
+    await asyncio.gather(*(server.attempt("attention", run_id=run, prompt=TEXT * 2) for _ in range(int(8 * size) or 1)))
+
+
+async def bodies(server: Server, size: float) -> None:
+    """Requests of 29 MB of empty lists."""
+    body = b'{"data": [' + b"[]," * int(29 * MB * size / 3) + b"[]]}"
+
+    async def send() -> None:
+        got = await server.client.post(
+            "/gradio_api/call/v2/train", content=body, headers={"content-type": "application/json"}
+        )
+        server.ended[str(got.status_code)] = server.ended.get(str(got.status_code), 0) + 1
+
+    await asyncio.gather(*(send() for _ in range(8)))
+
+
+async def sessions(server: Server, size: float) -> None:
+    """Visitors who come once and never again, each with something to remember."""
+    config = (await server.client.get("/config")).json()
+    asks = next(each["id"] for each in config["dependencies"] if each["api_name"] == "clear_text")
+
+    async def visit() -> None:
+        session = uuid.uuid4().hex
+        asked = {"fn_index": asks, "data": [TEXT * 40, None], "session_hash": session, "event_data": None}
+        await server.client.post("/gradio_api/queue/join", json=asked)
+        async with server.client.stream("GET", f"/gradio_api/queue/data?session_hash={session}") as stream:
+            async for line in stream.aiter_lines():
+                if "process_completed" in line:
+                    return
+
+    for _ in range(int(100 * size) or 1):
+        await asyncio.gather(*(visit() for _ in range(20)))
+
+
+async def explorations(server: Server, size: float) -> None:
+    """Many prompts to a large model."""
+    given = SMALL | {"layers": 8, "heads": 8, "width": 320, "context": 64, "steps": 2}
+    run = await server.call("train", **given)
+    await server.call("progress", run_id=run)
+    for index in range(int(24 * size) or 1):
+        await server.attempt("heads", run_id=run) if index % 8 == 7 else await server.attempt(
+            "generate", run_id=run, prompt=f"the old king {'saw ' * index}", max_new_tokens=5
+        )
+
+
+async def runs(server: Server, size: float) -> None:
+    """Hundreds of tiny runs, one after the other, so that others' might have to leave."""
+    for _ in range(int(52 * size) or 1):
+        await asyncio.gather(*(server.attempt("train", **(SMALL | {"steps": 1})) for _ in range(10)))
+
+
+async def work(server: Server, size: float) -> None:
+    """Long continuations, long runs, and two million letters to be split into pieces, all at once."""
+    run = await server.call("train", **SMALL)
+    await server.call("progress", run_id=run)
+    letters = "".join(random.Random(0).choices("abcdefghijklmnopqrstuvwxyz ", k=int(2 * MB * size)))
+    await asyncio.gather(
+        *(
+            server.attempt("generate", run_id=run, prompt="the", max_new_tokens=10_000)
+            for _ in range(int(40 * size) or 1)
+        ),
+        *(server.attempt("train", **(SMALL | {"steps": 2_000})) for _ in range(int(100 * size) or 1)),
+        server.attempt("train", text=letters, tokenizer="pieces", steps=1),
+    )
+
+
+async def sites(server: Server, _size: float) -> None:
+    """Another website asks, and a name that leads here."""
+    for headers in ({"origin": "https://evil.example"}, {"host": "evil.example"}):
+        got = await server.client.post("/gradio_api/call/v2/train", json=SMALL, headers=headers)
+        server.ended[str(got.status_code)] = server.ended.get(str(got.status_code), 0) + 1
+
+
+ABUSES: dict[str, Callable[[Server, float], Awaitable[None]]] = {
+    abuse.__name__: abuse for abuse in (streams, attention, bodies, sessions, explorations, runs, work, sites)
+}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Seconds of another's calls: the median before, the longest during, the median after; what became of the rest."""
+
+    before: float
+    during: float
+    after: float
+    megabytes: float
+    lost: int
+    ended: dict[str, int]
+
+
+async def suffer(name: str, size: float = 1.0, seconds: float = 60.0) -> Seen:
+    """One abuse against a new server, for so many seconds at most, while another visitor goes on calling."""
+    async with serving() as server:
+        others = [await server.call("train", **SMALL) for _ in range(3)]
+        for run in others:
+            await server.call("progress", run_id=run)
+        before = await felt(server, others[0], 5)
+        abuse = asyncio.ensure_future(ABUSES[name](server, size))
+        during, began = [], time.monotonic()
+        await asyncio.sleep(1)
+        while not during or (not abuse.done() and time.monotonic() - began < seconds):
+            during += await felt(server, others[0], 1)
+            await asyncio.sleep(0.2)
+        if not abuse.done():
+            abuse.cancel()
+        with suppress(asyncio.CancelledError):
+            await abuse
+        await asyncio.sleep(2)
+        after = await felt(server, others[0], 5)
+        lost = 0
+        for run in others:
+            lost += await server.attempt("progress", run_id=run) != "done"
+        ended = {how: n for how, n in server.ended.items() if how != "done" or n > len(others)}
+        return Seen(statistics.median(before), max(during), statistics.median(after), server.largest / MB, lost, ended)
+
+
+def main() -> None:
+    """Print a line for each abuse."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(ABUSES))
+    parser.add_argument("--short", action="store_true", help="a tenth of each")
+    asked = parser.parse_args()
+    for name in asked.names or ABUSES:
+        seen = asyncio.run(suffer(name, *((0.1, 15.0) if asked.short else ())))
+        print(
+            f"{name:13} others {seen.before:.2f} s, {seen.during:.2f} s at most meanwhile, {seen.after:.2f} s after; "
+            f"{seen.megabytes:,.0f} MB; {seen.lost} of 3 runs lost; {seen.ended}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
