@@ -19,6 +19,7 @@ from minigpt.diagnosis import scoring_ids
 from minigpt.lens import guesses, logit_lens
 from minigpt.splitting import clean, split_words
 from minigpt.tokenizer import CharacterTokenizer, WordTokenizer, from_json, train_tokenizer
+from minigpt.ui import door
 
 CASES = Path(__file__).parent / "cases"
 SCRIPTS = {
@@ -175,3 +176,29 @@ def test_any_text_is_cleaned_once_and_its_words_come_back(text):
     assert tokenizer.encode(back) == ids
     letters = CharacterTokenizer.train(text)
     assert letters.decode(letters.encode(text)) == once
+
+
+def _random_texts(n: int) -> list[str]:
+    """Texts of signs of all of Unicode, and of a few that are hard, in stretches like words, over and over."""
+    rng = np.random.default_rng(0)
+    texts = []
+    for _ in range(n):
+        signs = [chr(code) for code in rng.integers(1, 0x11_0000, 20) if not 0xD800 <= code < 0xE000]
+        signs += rng.choice(list(NASTY), 10).tolist()
+        stretches = ["".join(rng.choice(signs, rng.integers(1, 7))) for _ in range(rng.integers(8, 30))]
+        texts.append(" ".join(rng.choice(stretches, 80)))
+    return texts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["word", "character", "bpe"])
+def test_any_text_is_trained_on_prompted_and_looked_into(kind):
+    for text in _random_texts(100):
+        reading = door.read(door.text_of(text), kind, 300)
+        state = advance(begin(reading.text, reading.tokenizer, TINY, BRIEF), 2)
+        prompts = [*door.offered(reading, ""), text[:40], "zebra\u4e00\U0001f642 " + text[-20:]]
+        for prompt in filter(str.strip, prompts):
+            view = attention(state, prompt)
+            assert np.allclose(view.pattern.sum(-1), 1, atol=1e-5)
+            assert list(generate(state, prompt, 3))
+            assert scoring_ids(state)[0].min() >= 0
