@@ -79,14 +79,28 @@ class Server:
         self.ended[how] = self.ended.get(how, 0) + 1
         return how
 
+    async def event(self, name: str) -> int:
+        """The number by which a page asks for one of its own handlers."""
+        config = (await self.client.get("/config")).json()
+        return next(each["id"] for each in config["dependencies"] if each["api_name"] == name)
+
+    async def visit(self, event: int, *given: Any) -> None:
+        """What a page that nobody visited before asks for, until its answer has come to an end."""
+        session = uuid.uuid4().hex
+        asked = {"fn_index": event, "data": given, "session_hash": session, "event_data": None}
+        await self.client.post("/gradio_api/queue/join", json=asked)
+        async with self.client.stream("GET", f"/gradio_api/queue/data?session_hash={session}") as stream:
+            async for line in stream.aiter_lines():
+                if "process_completed" in line:
+                    return
+
 
 @asynccontextmanager
 async def serving() -> AsyncIterator[Server]:
     """A warm server with its own folder of runs; all of it is gone afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         said = Path(folder) / "said"
-        env = os.environ | {"MINIGPT_RUNS": f"{folder}/runs", "GRADIO_SERVER_PORT": "0", "PYTHONUNBUFFERED": "1"}
-        env.pop("GRADIO_SERVER_PORT")
+        env = os.environ | {"MINIGPT_RUNS": f"{folder}/runs", "PYTHONUNBUFFERED": "1"}
         with (
             said.open("w") as out,
             subprocess.Popen(
@@ -136,18 +150,8 @@ async def streams(server: Server, size: float) -> None:
     """Pages stay open on a run that rests."""
     run = await server.call("train", **SMALL)
     await server.call("progress", run_id=run)
-    config = (await server.client.get("/config")).json()
-    follow = next(each["id"] for each in config["dependencies"] if each["api_name"] == "follow")
-
-    async def watch() -> None:
-        session = uuid.uuid4().hex
-        asked = {"fn_index": follow, "data": [run], "session_hash": session, "event_data": None}
-        await server.client.post("/gradio_api/queue/join", json=asked)
-        async with server.client.stream("GET", f"/gradio_api/queue/data?session_hash={session}") as stream:
-            async for _ in stream.aiter_lines():
-                pass
-
-    await asyncio.gather(*(watch() for _ in range(int(300 * size))))
+    follow = await server.event("follow")
+    await asyncio.gather(*(server.visit(follow, run) for _ in range(int(300 * size))))
 
 
 async def attention(server: Server, size: float) -> None:
@@ -173,20 +177,9 @@ async def bodies(server: Server, size: float) -> None:
 
 async def sessions(server: Server, size: float) -> None:
     """Visitors who come once and never again, each with something to remember."""
-    config = (await server.client.get("/config")).json()
-    asks = next(each["id"] for each in config["dependencies"] if each["api_name"] == "clear_text")
-
-    async def visit() -> None:
-        session = uuid.uuid4().hex
-        asked = {"fn_index": asks, "data": [TEXT * 40, None], "session_hash": session, "event_data": None}
-        await server.client.post("/gradio_api/queue/join", json=asked)
-        async with server.client.stream("GET", f"/gradio_api/queue/data?session_hash={session}") as stream:
-            async for line in stream.aiter_lines():
-                if "process_completed" in line:
-                    return
-
+    clear = await server.event("clear_text")
     for _ in range(int(100 * size) or 1):
-        await asyncio.gather(*(visit() for _ in range(20)))
+        await asyncio.gather(*(server.visit(clear, TEXT * 40, None) for _ in range(20)))
 
 
 async def explorations(server: Server, size: float) -> None:

@@ -58,14 +58,13 @@ def test_a_text_without_spaces_says_so_instead_of_asking_for_more_words():
 
 
 def test_the_line_says_how_a_text_is_split_and_offers_what_would_fit():
-    dna = fitting(DNA)
-    assert words.split_note("own", "character", dna) == [
+    assert words.split_note("own", "character", DNA) == [
         ["p", {"class": "mg-note"}, "This text has no spaces: it is split into letters."]
     ]
-    [line] = words.split_note("own", "word", dna)
+    [line] = words.split_note("own", "word", DNA)
     assert TOLD in str(line)
     assert [node[2] for node in line[2:] if node[0] == "button"] == ["Split into letters", "Split into pieces"]
-    assert words.split_note("own", "bpe", dna) == words.split_note("markov", "word", dna) == []
+    assert words.split_note("own", "bpe", DNA) == words.split_note("markov", "word", DNA) == []
 
 
 @pytest.mark.parametrize(

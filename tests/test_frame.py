@@ -134,6 +134,7 @@ def test_ten_of_ten_loads_with_iframe_resizer_from_npm(browser: Browser, server:
         if load % 2:
             page.add_init_script(BLOCKED)
         frame = framed(page, server.url, resizer)
+        expect(frame.locator("#loss-curve .main-svg")).to_be_visible()
         if load < 2:
             trained_in(page, frame, server)
         page.context.close()

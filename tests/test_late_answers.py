@@ -12,7 +12,7 @@ from minigpt.corpora import LESSONS
 from minigpt.runs import Runs
 from minigpt.ui import door, opening
 from minigpt.ui.handlers import NO_REFUSAL, Page
-from minigpt.ui.layout import DESCRIBE_NAMES, FIRST_LESSON, build
+from minigpt.ui.layout import DESCRIBE_NAMES, FIRST_LESSON, OPEN_NAMES, build
 
 REFUSED = 1  # The place of a refusal in what opening a file returns.
 SOMEBODY: Any = SimpleNamespace(session_hash="somebody", query_params={})
@@ -162,3 +162,12 @@ def test_pause_and_stop_rest_a_run_and_forgive_one_that_is_gone(page):
     assert page.runs.progress(run).status == "stopped"
     page.pause("gone")
     page.stop("")
+
+
+@pytest.mark.parametrize("size", ["small", "wide", "deep"])
+def test_a_page_that_opens_on_ones_own_text_says_its_size(page, size):
+    fields = door.preset_fields(size)
+    run = page.runs.start(TEXT, door.settings_of(fields._replace(steps=3), "own"))
+    asked: Any = SimpleNamespace(query_params={"run": run})
+    opened = dict(zip(OPEN_NAMES, page.open_page(asked), strict=True))
+    assert (opened["lesson"], opened["preset"], opened["fitted"]) == ("own", size, TEXT)

@@ -8,6 +8,7 @@ import pytest
 
 from minigpt.figures import loss_curve, placing, style
 from minigpt.history import History, ReferenceLosses
+from minigpt.training import begin
 
 REFERENCES = ReferenceLosses(uniform=3.64, unigram=3.02, bigram=1.86, floor=1.05)
 
@@ -31,6 +32,14 @@ def test_reference_lines_stand_before_any_training():
         "best possible <b>1.05</b>",
         "press Train and the curve starts here",
     ]
+
+
+@pytest.mark.parametrize(("kind", "unit"), [("word", "word"), ("character", "letter"), ("bpe", "piece")])
+def test_the_lines_are_named_for_what_is_counted(kind, unit):
+    known = begin("the old king saw the dog . " * 20, kind).history.references
+    words = " ".join(annotations(loss_curve(history(0, known))))
+    assert f"{unit} counts" in words
+    assert f"{unit} pairs" in words
 
 
 def test_the_floor_is_drawn_only_where_it_is_known():

@@ -227,3 +227,17 @@ def test_the_page_never_says_that_the_model_thinks():
     lines = [said(words.status(replace(AT_240, **changes))) for changes, *_ in STATES]
     lines += [*words.NOTHING_TO_EXPLORE, *words.READY_TO_EXPLORE, *(said(words.look_for(name)) for name in LESSONS)]
     assert not [line for line in lines for word in ("think", "understand", "know ") if word in line.lower()]
+
+
+@pytest.mark.parametrize(("text", "asked", "told"), [("don’t", "don't", "“don’t”"), ("don't", "don’t", "“don't”")])
+def test_a_word_with_the_other_apostrophe_is_found(text: str, asked: str, told: str) -> None:
+    tokenizer = WordTokenizer.train(f"we {text} know")
+    told = f"The text writes it with another apostrophe: {told}."
+    assert words.unknown_words([asked], tokenizer).endswith(told)
+    assert "apostrophe" not in words.unknown_words(["isn't"], tokenizer)
+
+
+def test_what_was_written_is_not_translated_and_has_its_own_direction() -> None:
+    shown = [*words.preview(["the", "dog"]), *words.examples(["the dog"])]
+    assert attributes(shown, "translate") == ["no", "no"]
+    assert attributes(shown, "dir") == ["auto", "auto"]

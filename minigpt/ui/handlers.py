@@ -185,7 +185,7 @@ class Page:
         planned: list[Update] = [gr.skip()] * 4
         settings, settings_error = door.shown(door.settings_of, asked, lesson, drawn_with)
         told = words.message(settings_error, "err")
-        split = words.split_note(lesson, door.KINDS[asked.tokenizer], fitting(text))
+        split = words.split_note(lesson, door.KINDS[asked.tokenizer], text or "")
         refusal = words.message(refused[1], "err") if refused[1] and refused[0] == text else []
         try:
             reading = door.read(door.text_of(text), door.KINDS[asked.tokenizer], asked.pieces)

@@ -6,7 +6,7 @@ from itertools import islice
 from minigpt.config import GPTConfig
 from minigpt.corpora import LESSONS
 from minigpt.figures.labels import for_page
-from minigpt.fitting import Fitting
+from minigpt.fitting import fitting
 from minigpt.history import risen
 from minigpt.runs import Progress
 from minigpt.tokenizer import Tokenizer
@@ -83,9 +83,10 @@ def preview(tokens: Iterable[str]) -> list[Node]:
     return [*subtitle("As the model sees it"), h("div", *chips, cls="mg-toks", **WRITTEN)] if chips else []
 
 
-def split_note(lesson: str, kind: str, fit: Fitting) -> list[Node]:
+def split_note(lesson: str, kind: str, text: str) -> list[Node]:
     """How one's own text is split, and why; where words do not fit it, what would."""
-    if lesson in LESSONS or not fit.why:
+    fit = fitting("" if lesson in LESSONS else text)
+    if not fit.why:
         return []
     if kind == fit.kind:
         into = "words" if kind == "word" else "letters"
