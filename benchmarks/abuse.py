@@ -271,7 +271,7 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="a tenth of each")
     asked = parser.parse_args()
     for name in asked.names or ABUSES:
-        seen = asyncio.run(suffer(name, *((0.1, 15.0) if asked.short else ())))
+        seen = asyncio.run(suffer(name, *((0.1, 15.0) if asked.short else ())))  # noqa: TID251
         print(
             f"{name:13} others {seen.before:.2f} s, {seen.during:.2f} s at most meanwhile, {seen.after:.2f} s after; "
             f"{seen.megabytes:,.0f} MB; {seen.lost} of 3 runs lost; {seen.ended}",

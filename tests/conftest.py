@@ -1,8 +1,10 @@
 """What holds for every test: annotations are checked at run time, and nothing is asked of the network."""
 
+import asyncio
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,13 @@ def nothing_stays_open(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     for context in set(browser.contexts) - before:
         context.close()
+
+
+@pytest.fixture(scope="session")
+def apart() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
+    """Run a coroutine to its end, in a thread of its own: a browser's driver may have this thread's loop."""
+    with ThreadPoolExecutor(1) as thread:
+        yield lambda work: thread.submit(asyncio.run, work).result()  # noqa: TID251
 
 
 @pytest.fixture(scope="session")

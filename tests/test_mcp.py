@@ -3,8 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -23,7 +22,7 @@ MUCH = 4_000  # letters that an assistant reads without losing its thread
 
 
 @pytest.fixture(scope="module")
-def ask(server: Served) -> Iterator[Callable[..., Any]]:
+def ask(server: Served, apart: Callable[..., Any]) -> Callable[..., Any]:
     """What a tool answers, and whether that is an error; without a name, the list of tools."""
 
     async def asked(tool: str, arguments: dict[str, Any]) -> Any:
@@ -37,11 +36,7 @@ def ask(server: Served) -> Iterator[Callable[..., Any]]:
             answer = await session.call_tool(tool, arguments)
             return "\n".join(part.text for part in answer.content), answer.isError
 
-    # In a thread of its own: where a browser test ran before, its driver's loop still has this one.
-    with ThreadPoolExecutor(1) as apart:
-        yield lambda tool="", **arguments: apart.submit(
-            asyncio.run, asyncio.wait_for(asked(tool, arguments), LONG)
-        ).result()
+    return lambda tool="", **arguments: apart(asyncio.wait_for(asked(tool, arguments), LONG))
 
 
 @pytest.fixture(scope="module")
