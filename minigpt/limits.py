@@ -60,6 +60,19 @@ RUNS_MB = Limit("MINIGPT_RUNS_MB", 4_000, "{most:,} MB of runs are kept; the old
 EXPLORED_MB = Limit(
     "MINIGPT_EXPLORED_MB", 200, "{most:,} MB of explored prompts are kept; the ones unseen for longest leave first."
 )
+SEEN_MB = Limit(
+    "MINIGPT_SEEN_MB", 100, "{most:,} MB of models are kept at hand; the ones unseen for longest leave first."
+)
+AT_WORK = Limit(
+    "MINIGPT_AT_WORK",
+    64,
+    "{asked:,} runs of yours would be at work, and {most:,} fit. Stop one, or wait until one has finished.",
+)
+CALLS = Limit(
+    "MINIGPT_CALLS",
+    64,
+    "{asked:,} calls of yours would be waiting for an answer, and {most:,} fit. Wait until one is answered.",
+)
 
 ALL = tuple(value for value in list(vars().values()) if isinstance(value, Limit))
 

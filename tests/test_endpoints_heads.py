@@ -18,6 +18,7 @@ from minigpt.film import WHOLE
 from minigpt.hooks import muted
 from minigpt.promises import find
 from minigpt.ui import door, endpoints_heads, endpoints_look, head_words
+from minigpt.ui.handlers import Page
 
 PROMPT = "qkzvb|qk"
 
@@ -126,13 +127,12 @@ def test_heads_are_told_in_words_with_chance_and_cost(client, state, run):
 
 
 def test_a_large_model_is_measured_a_few_heads_at_a_time(monkeypatch, server, state, run):
-    page = type("Page", (), {"runs": server.runs})
-    calls = endpoints_heads.HeadCalls(page)
+    calls = endpoints_heads.HeadCalls(Page(server.runs))
     monkeypatch.setattr(endpoints_heads, "PATIENCE", -1)
-    told = calls.heads(run)
+    told = calls.heads(None, run)
     assert told["message"].endswith("0 of 4 heads muted so far: ask again for more.")
     monkeypatch.setattr(endpoints_heads, "PATIENCE", 60)
-    assert all("cost" in head for head in calls.heads(run)["heads"])
+    assert all("cost" in head for head in calls.heads(None, run)["heads"])
 
 
 def test_heads_switched_off_change_the_loss_and_the_text_and_not_the_run(client, server, state, run):
@@ -189,9 +189,9 @@ def test_a_file_holds_what_attention_answers(client, run, server):
 
 
 def test_only_the_newest_files_are_kept(monkeypatch, server, run):
-    calls = endpoints_look.Looking(type("Page", (), {"runs": server.runs}))
+    calls = endpoints_look.Looking(Page(server.runs))
     monkeypatch.setattr(endpoints_look, "MAX_FILES", 2)
-    paths = [Path(calls.attention_file(run, PROMPT).path) for _ in range(4)]
+    paths = [Path(calls.attention_file(None, run, PROMPT).path) for _ in range(4)]
     assert [path.exists() for path in paths] == [False, False, True, True]
 
 

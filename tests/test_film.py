@@ -98,7 +98,7 @@ def same(one: TrainingState, other: TrainingState) -> bool:
 def test_a_filmed_run_learns_the_same_bits_and_each_frame_is_of_its_step(runs, gate, tmp_path):
     run_id = runs.start(TEXT, SETTINGS)
     until(gate, lambda: runs.progress(run_id).status == "finished")
-    assert same(runs.state(run_id), alone(30))
+    assert same(load(tmp_path / run_id), alone(30))
     shown = runs.film(run_id)
     assert tuple(shown) == moments(30)
     state = alone(0)

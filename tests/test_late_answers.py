@@ -75,9 +75,9 @@ def test_a_plan_that_is_ready_after_the_run_began_is_not_shown(page):
 def test_a_second_press_of_train_starts_no_second_run(page):
     _, fields = door.usual("own")
     fields = fields._replace(steps=3)
-    run, *_ = page.train("", TEXT, "own", {}, *fields)
+    run, *_ = page.train(None, "", TEXT, "own", {}, *fields)
     assert page.runs.progress(run).status == "training"
-    again, *_ = page.train(run, TEXT, "own", {}, *fields)
+    again, *_ = page.train(None, run, TEXT, "own", {}, *fields)
     assert skipped(again)
     assert len(page.runs._runs) == 1
 

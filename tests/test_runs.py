@@ -240,3 +240,30 @@ def test_threads_may_steer_and_watch_at_once(tmp_path):
     runs.close()
     assert runs.progress(run_id).history.train == alone(30).history.train
     assert watched
+
+
+def test_who_has_many_runs_gets_no_more_slices_than_who_has_one(runs, gate):
+    many = {runs.start(TEXT, SETTINGS, owner="many") for _ in range(8)}
+    one = runs.start(TEXT, SETTINGS, owner="one")
+    assert runs.progress(one).ahead < 2
+    for _ in range(24):
+        gate.let_through()
+    slices = [folder.path.name == one for folder, *_ in gate.asked]
+    assert abs(sum(slices) - len(slices) / 2) <= 1, slices
+    runs.stop(one)
+    for run in many:
+        runs.stop(run)
+    later = runs.start(TEXT, SETTINGS, owner="many")
+    assert runs.progress(later).ahead == 0, "those that were stopped are held against nobody"
+
+
+def test_as_many_runs_of_one_visitor_are_at_work_as_fit(runs, gate, monkeypatch):
+    monkeypatch.setenv("MINIGPT_AT_WORK", "2")
+    first, _ = (runs.start(TEXT, SETTINGS, owner="me") for _ in range(2))
+    with pytest.raises(ValueError, match=r"^3 runs of yours would be at work, and 2 fit\. Stop one"):
+        runs.start(TEXT, SETTINGS, owner="me")
+    runs.start(TEXT, SETTINGS, owner="another")
+    runs.stop(first)
+    runs.start(TEXT, SETTINGS, owner="me")
+    for _ in range(4):
+        runs.start(TEXT, SETTINGS)  # A program's own runs are its own affair.

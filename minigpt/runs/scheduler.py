@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import traceback
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import suppress
@@ -22,6 +22,7 @@ from minigpt.film import Frame
 from minigpt.runs import recovery, room, store
 from minigpt.runs.keeping import Run
 from minigpt.runs.lanes import Lanes
+from minigpt.runs.line import Line
 from minigpt.runs.record import DIED, MAX_DEATHS, NO_ROOM, RAISED, Progress, RunSettings, Status, UnknownRun
 from minigpt.runs.seen import Seen
 from minigpt.runs.store import Folder, Record
@@ -49,9 +50,9 @@ class Runs:
         self._n_workers, self._lanes = n_workers, Lanes(executor, n_workers)
         self._lock = threading.RLock()
         self._runs: OrderedDict[str, Run] = OrderedDict()
-        self._ready: deque[str] = deque()
+        self._ready = Line()
         self._flying = 0
-        self._seen = Seen(MAX_IN_MEMORY // 8)
+        self._seen = Seen(MAX_IN_MEMORY // 8, limits.SEEN_MB.most * MB)
         self._owners: dict[str, str] = {}
         self._saver: threading.Thread | None = None
         self._closed = threading.Event()
@@ -60,11 +61,14 @@ class Runs:
         """Begin a run, to its planned end or for so many steps, and return its id: whoever has it may watch and steer.
 
         owner: whose run it is; where there is too little room, the oldest runs of whoever takes most of it leave.
-        Raises ValueError, in the reader's words, where text or settings cannot work.
+        Raises ValueError, in the reader's words, where text or settings cannot work, or the owner has many at work.
         """
         with self._lock:
             if sum(len(data) for run in self._runs.values() for data in run.folder.unsaved.values()) > MAX_UNSAVED:
                 raise ValueError(NO_ROOM)
+            if owner:
+                at_work = sum(run.record.owner == owner for run in self._runs.values() if run.steps_wanted)
+                limits.AT_WORK.check(at_work + 1)
         state, run_id = begun(text, settings), secrets.token_urlsafe(16)
         data, wanted = store.text_bytes(text), settings.training.steps if steps is None else steps
         record = Record(settings, wanted, owner=owner, text_hash=store.hash_of(data))
@@ -113,8 +117,7 @@ class Runs:
         """The run as it stands."""
         run = self._find(run_id)
         with self._lock:
-            ahead = self._ready.index(run_id) if run_id in self._ready else 0
-            return replace(run.progress, ahead=ahead)
+            return replace(run.progress, ahead=self._ready.place(run_id) or 0)
 
     def state(self, run_id: str) -> TrainingState:
         """A snapshot of the run, to generate from and to hook: never the model that is being trained.
@@ -123,6 +126,10 @@ class Runs:
         """
         run = self._find(run_id)
         return self._seen.state(self._copy(run), run.progress.step)
+
+    def any_state(self, run_id: str) -> TrainingState:
+        """A snapshot at whatever step, for what no step changes: the tokenizer, and the shape of the model."""
+        return self._seen.state(self._copy(self._find(run_id)), None)
 
     def film(self, run_id: str) -> dict[int, Frame]:
         """The moments of the run that were kept, by step, in order; a run of an earlier version may have none."""
@@ -212,24 +219,23 @@ class Runs:
                 if not run.out and run_id not in self._ready:
                     self._enqueue(run)
             else:
-                if run_id in self._ready:
-                    self._ready.remove(run_id)
+                self._ready.drop(run_id)
                 run.update(status=run.resting)
 
     def _enqueue(self, run: Run) -> None:
         # Between two slices a run that others share the workers with is still training, not waiting.
         if run.progress.status != "training":
             run.update(status="waiting")
-        self._ready.append(run.progress.run_id)
+        self._ready.add(run.progress.run_id, run.record.owner)
         self._pump()
 
     def _pump(self) -> None:
         while self._ready and not self._closed.is_set():
-            run = self._runs[self._ready[0]]
+            run = self._runs[self._ready.first()]
             lane = self._lanes.take(run.lane)
             if lane is None:
                 return
-            self._ready.popleft()
+            self._ready.take()
             if run.progress.status == "waiting":
                 run.update(status="training")
             self._flying, run.lane = self._flying + 1, lane

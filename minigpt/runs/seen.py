@@ -2,6 +2,7 @@
 
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 
 from minigpt.checkpoint import GONE, Damaged, load
 from minigpt.film import Frame
@@ -11,27 +12,36 @@ from minigpt.training import TrainingState
 
 
 class Seen:
-    """The newest `most` states and films that somebody looked at."""
+    """The newest `most` states and films that somebody looked at, and of states no more than fit into so many bytes."""
 
-    def __init__(self, most: int) -> None:
-        self._most, self._lock = most, threading.Lock()
+    def __init__(self, most: int, most_bytes: int) -> None:
+        self._most, self._most_bytes, self._lock = most, most_bytes, threading.Lock()
         self._states: OrderedDict[tuple[str, int], TrainingState] = OrderedDict()
         self._films: OrderedDict[str, dict[int, Frame]] = OrderedDict()
 
-    def state(self, folder: Folder, step: int) -> TrainingState:
-        """The state of a run at a step or later; `Damaged` where it cannot be used."""
+    def state(self, folder: Folder, step: int | None) -> TrainingState:
+        """The state of a run at a step or later, to look at: without what only training needs, which is twice the model
+        again. Without a step the one at hand, for what no step changes. `Damaged` where it cannot be used.
+        """
         with self._lock:
-            known = self._states.get((folder.path.name, step))
+            at_hand = [key for key in self._states if key[0] == folder.path.name and step in (None, key[1])]
+            known = self._states[at_hand[-1]] if at_hand else None
+            for key in at_hand:
+                self._states.move_to_end(key)
         if known is None:
             try:
-                known = load(folder.path, folder.unsaved)
+                known = replace(load(folder.path, folder.unsaved), optimiser={})
             except FileNotFoundError:
                 raise Damaged(GONE) from None
             with self._lock:
                 self._states[(folder.path.name, known.step)] = known
-                while len(self._states) > self._most:
+                while len(self._states) > 1 and (len(self._states) > self._most or self._n_bytes() > self._most_bytes):
                     self._states.popitem(last=False)
         return known
+
+    def _n_bytes(self) -> int:
+        states = self._states.values()
+        return sum(tensor.nbytes for state in states for tensor in (*state.model.parameters(), state.ids))
 
     def film(self, folder: Folder) -> tuple[dict[int, Frame], int]:
         """The film of a run, and how many moments of it are damaged."""

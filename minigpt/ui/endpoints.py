@@ -1,7 +1,7 @@
 """The same job for programs and assistants: endpoints that are named as the page's buttons are. See docs/api.md."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import fields as dataclass_fields
 from typing import Any, Literal
 
@@ -24,8 +24,8 @@ PATIENCE = 20.0  # seconds; an assistant gives up on an answer that takes longer
 def add(page: Page) -> None:
     """Put the endpoints on the page that is being built."""
     calls = Endpoints(page)
-    publish(calls.train, "run_id", concurrency_limit=4)
-    publish(calls.generate, "continuation", concurrency_limit=4)
+    publish(calls.train, "run_id", concurrency_limit=None)
+    publish(calls.generate, "continuation", concurrency_limit=None)
     for steer in (calls.pause, calls.resume, calls.step, calls.stop):
         publish(steer, "state", queue=False)
     publish(calls.progress, "progress", concurrency_limit=None)
@@ -39,6 +39,7 @@ class Endpoints:
 
     def train(
         self,
+        request: gr.Request,
         text: str = "",
         tokenizer: Split | None = None,
         steps: int | None = None,
@@ -112,7 +113,8 @@ class Endpoints:
         settings = door.settings_of(fields, lesson or "", drawn_with)
         if "vocabulary" in settings.breaks:
             raise ValueError("A vocabulary of the prompt breaks what the page writes; to a program it can do nothing.")
-        return self._page.runs.start(door.drawn_text(lesson, drawn_with) if lesson else door.text_of(text), settings)
+        learned = door.drawn_text(lesson, drawn_with) if lesson else door.text_of(text)
+        return self._page.start(request, learned, settings)
 
     async def progress(
         self, request: gr.Request, run_id: str, seconds: float | None = None
@@ -184,6 +186,7 @@ class Endpoints:
 
     def generate(
         self,
+        request: gr.Request,
         run_id: str,
         prompt: str,
         max_new_tokens: int = 40,
@@ -191,9 +194,10 @@ class Endpoints:
         top_k: int = 0,
         top_p: float = 1,
         seed: int = 0,
-    ) -> dict[str, Any]:
+    ) -> Iterator[dict[str, Any]]:
         """Continue a prompt: the text, and each token with its probability and rank; rank 1 was the first choice.
 
+        What takes longer than a second is told as it is written: each answer holds all so far, the last one is whole.
         The message names words that are not in the training text, and says what of a long prompt was not read.
 
         Args:
@@ -207,18 +211,19 @@ class Endpoints:
         """
         sampling = door.sampling_of(max_new_tokens, temperature, top_k, top_p, seed)
         state = self._page.runs.state(run_id)
-        tokens = list(generate(state, prompt, **vars(sampling)))
         n_prompt, n_ctx = len(prompt_ids(state, prompt)), state.config.n_ctx
         unknown = state.tokenizer.unknown(prompt)
         notes = words.unknown_words(unknown, state.tokenizer), words.window_note(n_prompt - n_ctx, n_prompt, n_ctx)
-        return {
-            "text": "".join(token.text for token in tokens),
-            "tokens": [
-                {"token": token.token, "probability": token.probability, "rank": token.rank} for token in tokens
-            ],
-            "unknown": unknown,
-            "message": " ".join(note for note in notes if note),
-        }
+        text, told = "", []
+        for part in self._page.parts(request, generate(state, prompt, **vars(sampling))):
+            text += "".join(token.text for token in part)
+            told += [{"token": token.token, "probability": token.probability, "rank": token.rank} for token in part]
+            yield {
+                "text": text,
+                "tokens": told,
+                "unknown": unknown,
+                "message": " ".join(note for note in notes if note),
+            }
 
 
 def _changed(lesson: str, change: dict[str, Any]) -> dict[str, int | float | str]:

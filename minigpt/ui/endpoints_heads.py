@@ -1,9 +1,11 @@
 """Endpoints about lessons and heads: what a lesson promises, what every head does and costs, heads switched off."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import fields as dataclass_fields
 from typing import Any
 
+import gradio as gr
 import numpy as np
 
 from minigpt.api import prompt_ids, write
@@ -22,7 +24,8 @@ from minigpt.ui.switchboard_tab import verdict
 MAX_FINDINGS = 4096  # numbers and score tables, small ones
 PATIENCE = 10.0  # seconds of muting heads in one call
 
-Heads = tuple[tuple[int, int], ...]
+Head = tuple[int, int]
+Heads = tuple[Head, ...]
 
 
 def add(page: Page) -> None:
@@ -30,15 +33,15 @@ def add(page: Page) -> None:
     calls = HeadCalls(page)
     publish(calls.lessons, "lessons", queue=False)
     publish(calls.promise, "promise", queue=False)
-    publish(calls.heads, "heads", concurrency_limit=2)
-    publish(calls.mute, "difference", concurrency_limit=2)
+    publish(calls.heads, "heads", concurrency_limit=None)
+    publish(calls.mute, "difference", concurrency_limit=None)
 
 
 class HeadCalls:
     """What a method is called, and what its docstring says, is what programs read. Heads are named as on the page."""
 
     def __init__(self, page: Page) -> None:
-        self._runs = page.runs
+        self._page, self._runs = page, page.runs
         self._known = Remembered(MAX_FINDINGS)
 
     def lessons(self) -> list[dict[str, Any]]:
@@ -72,7 +75,7 @@ class HeadCalls:
             "best_possible": progress.history.references.floor,
         }
 
-    def heads(self, run_id: str, cost: bool = True) -> dict[str, Any]:
+    def heads(self, request: gr.Request, run_id: str, cost: bool = True) -> dict[str, Any]:
         """What every head of a model does, in words: its role, the share of its attention, chance, and what it costs.
 
         The cost is by how much the validation loss rises, in nats a token, while the head writes nothing.
@@ -82,9 +85,10 @@ class HeadCalls:
             cost: Whether to mute each head for a moment and measure its cost, which takes seconds for a large model.
         """
         state = self._runs.state(run_id)
-        diagnosis: Diagnosis | None = self._known.once((run_id, state.step), lambda: diagnose(state))
         every = [(int(layer), int(head)) for layer, head in np.ndindex(state.config.n_layers, state.config.n_heads)]
-        costs = self._costs(run_id, state, every) if cost else {}
+        with self._page.turn(request) as turn:
+            diagnosis: Diagnosis | None = self._known.once((run_id, state.step), lambda: diagnose(state))
+            costs = self._costs(run_id, state, turn.each(every)) if cost else {}
         message = head_words.scored_on(diagnosis) if diagnosis else head_words.unscored(state.config)
         if cost and len(costs) < len(every):
             message += f" {len(costs)} of {len(every)} heads muted so far: ask again for more."
@@ -96,6 +100,7 @@ class HeadCalls:
 
     def mute(
         self,
+        request: gr.Request,
         run_id: str,
         heads: list[str],
         prompt: str = "",
@@ -122,20 +127,21 @@ class HeadCalls:
         sampling = door.sampling_of(max_new_tokens, temperature, top_k, top_p, seed)
         state = self._runs.state(run_id)
         off = heads_of(heads, state.config)
-        loss, without = self._loss(run_id, state, ()), self._loss(run_id, state, off)
-        answer = {"says": verdict(off, state.config, loss, without), "loss": loss, "loss_without": without}
-        if prompt:
-            ids = prompt_ids(state, prompt)
-            answer["text"] = "".join(token.text for token in write(state, ids, sampling))
-            # Muting ends with the block, so the last token is written before it.
-            with muted(state.model, off):
-                answer["text_without"] = "".join(token.text for token in write(state, ids, sampling))
+        with self._page.turn(request) as turn:
+            loss, without = self._loss(run_id, state, ()), self._loss(run_id, state, off)
+            answer = {"says": verdict(off, state.config, loss, without), "loss": loss, "loss_without": without}
+            if prompt:
+                ids = prompt_ids(state, prompt)
+                answer["text"] = "".join(token.text for token in turn.each(write(state, ids, sampling)))
+                # Muting ends with the block, so the last token is written before it.
+                with muted(state.model, off):
+                    answer["text_without"] = "".join(token.text for token in turn.each(write(state, ids, sampling)))
         return answer
 
     def _loss(self, run_id: str, state: TrainingState, heads: Heads) -> float:
         return self._known.once((run_id, state.step, heads), lambda: loss_without(state, heads))
 
-    def _costs(self, run_id: str, state: TrainingState, every: list[tuple[int, int]]) -> dict[tuple[int, int], float]:
+    def _costs(self, run_id: str, state: TrainingState, every: Iterable[Head]) -> dict[Head, float]:
         """What each head costs, as many as patience is for; what was measured before is remembered."""
         until, costs = time.monotonic() + PATIENCE, {}
         loss = self._loss(run_id, state, ())

@@ -30,8 +30,8 @@ MOST_HEADS = 32
 def add(page: Page) -> None:
     """Put these endpoints on the page that is being built."""
     calls = Looking(page)
-    publish(calls.attention, "attention", concurrency_limit=4)
-    publish(calls.attention_file, "file", concurrency_limit=2)
+    publish(calls.attention, "attention", concurrency_limit=None)
+    publish(calls.attention_file, "file", concurrency_limit=None)
     publish(calls.film, "film", concurrency_limit=4)
 
 
@@ -39,7 +39,7 @@ class Looking:
     """What a method is called, and what its docstring says, is what programs read. Heads are named as on the page."""
 
     def __init__(self, page: Page) -> None:
-        self._runs = page.runs
+        self._page, self._runs = page, page.runs
         self._folder = Path(tempfile.mkdtemp(prefix="minigpt-files-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._files: deque[Path] = deque()
@@ -57,12 +57,15 @@ class Looking:
             prompt: What the heads look at; of more tokens than the context the newest are read.
         """
         most = None if by_assistant(request) else limits.CELLS
-        _, view, answer = self._seen(run_id, prompt, most)
-        if most is None:
-            return in_sentences(view, answer["message"])
-        return answer | {"patterns": view.pattern.tolist()}
+        with self._page.turn(request):
+            _, view, answer = self._seen(run_id, prompt, most)
+            if most is None:
+                return in_sentences(view, answer["message"])
+            return answer | {"patterns": view.pattern.tolist()}
 
-    def attention_file(self, run_id: str, prompt: str, format: Literal["npz", "csv"] = "npz") -> gr.FileData:
+    def attention_file(
+        self, request: gr.Request, run_id: str, prompt: str, format: Literal["npz", "csv"] = "npz"
+    ) -> gr.FileData:
         """What every head looks at in a prompt, as a file, for what is too large for an answer.
 
         Args:
@@ -70,21 +73,26 @@ class Looking:
             prompt: What the heads look at; of more tokens than the context the newest are read.
             format: For numpy.load npz, with pattern, tokens, ids, logits, step; csv has a row for each cell, from 1.
         """
-        state, view, _ = self._seen(run_id, prompt)
-        if format == "csv" and exports.n_rows(view) > exports.MAX_ROWS:
-            raise ValueError(
-                f"A CSV of {exports.n_rows(view):,} rows is too long, {exports.MAX_ROWS:,} fit. Ask for npz."
-            )
-        path = Path(tempfile.mkdtemp(dir=self._folder)) / f"minigpt-patterns-step-{state.step}.{format}"
-        if format == "npz":
-            exports.write_npz(path, view, state.step)
-        else:
-            exports.write_csv(path, view)
+        with self._page.turn(request):
+            state, view, _ = self._seen(run_id, prompt)
+            path = self._written(view, state.step, format)
         with self._lock:
             self._files.append(path.parent)
             while len(self._files) > MAX_FILES:
                 shutil.rmtree(self._files.popleft(), ignore_errors=True)
         return gr.FileData(path=str(path), orig_name=path.name)
+
+    def _written(self, view: AttentionView, step: int, format: str) -> Path:
+        if format == "csv" and exports.n_rows(view) > exports.MAX_ROWS:
+            raise ValueError(
+                f"A CSV of {exports.n_rows(view):,} rows is too long, {exports.MAX_ROWS:,} fit. Ask for npz."
+            )
+        path = Path(tempfile.mkdtemp(dir=self._folder)) / f"minigpt-patterns-step-{step}.{format}"
+        if format == "npz":
+            exports.write_npz(path, view, step)
+        else:
+            exports.write_csv(path, view)
+        return path
 
     def film(self, request: gr.Request, run_id: str, step: int | None = None) -> dict[str, Any]:
         """The film of training: what became of one sentence, from step 0 on, and when each head learned its job.
@@ -98,7 +106,7 @@ class Looking:
         film = self._runs.film(run_id)
         if not film:
             raise ValueError("This run has no film. Train again, and it will have one.")
-        tokenizer = self._runs.state(run_id).tokenizer
+        tokenizer = self._runs.any_state(run_id).tokenizer
         frames, newest = list(film.values()), film[max(film)]
         kind = tokenizer.kind
         answer: dict[str, Any] = {"tokens": [tokenizer.token(index) for index in newest.ids.tolist()]}

@@ -4,9 +4,9 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -228,25 +228,32 @@ class Explorer:
         self._kept: OrderedDict[str, Exploration] = OrderedDict()
         self._known = Remembered(MAX_FINDINGS)
         self._lock = threading.Lock()
-        # For what no step changes: its tokenizer and the shape of its model.
-        self._any_state = lru_cache(maxsize=8)(lambda run: self.runs.state(run))
 
-    def explore(self, run_id: str, prompt: str, sampling: SamplingConfig) -> Exploration:
-        """Continue a prompt, and look at every head over prompt and continuation. ValueError where that cannot be."""
+    def explore(
+        self,
+        run_id: str,
+        prompt: str,
+        sampling: SamplingConfig,
+        each: Callable[[Iterable[GeneratedToken]], Iterable[GeneratedToken]] = iter,
+    ) -> Exploration:
+        """Continue a prompt, and look at every head over prompt and continuation. ValueError where that cannot be.
+
+        each: the tokens go through it as they are written.
+        """
         state = self.runs.state(run_id)
         ids = prompt_ids(state, prompt)
         written = [state.tokenizer.token(index) for index in ids.tolist()]
         if "vocabulary" in self.runs.progress(run_id).settings.breaks:
             ids = mistaken_ids(state, prompt)
         limits.LOOK_CELLS.check(state.config.n_pattern_cells(len(ids) + sampling.max_new_tokens))
-        tokens = tuple(write(state, ids, sampling))
+        tokens = tuple(each(write(state, ids, sampling)))
         everything = [*ids.tolist(), *(token.index for token in tokens)]
         view = attention_of_ids(state, everything)
         # On the axes stands what the reader wrote, whatever the model was made to read.
         names = (*written, *(token.token for token in tokens))[view.dropped :]
         return Exploration(
             run=run_id,
-            state=replace(state, optimiser={}),  # Twice the model again, and of no use to a picture.
+            state=state,
             prompt=tuple(written),
             unknown=tuple(state.tokenizer.unknown(prompt)),
             tokens=tokens,
@@ -315,14 +322,14 @@ class Explorer:
         frame = film[max(film) if step is None else min(film, key=lambda known: abs(known - step))]
         ids, names = tuple(frame.ids.tolist()), self.names(run_id, film)
         pattern = frame.pattern.astype(np.float32) / WHOLE
-        state = self._any_state(run_id)
+        state = self.runs.any_state(run_id)
         view = AttentionView(names, ids, pattern, frame.logits.astype(np.float32), state.config.causal)
         return Exploration(run_id, state, names, (), (), view, ids, frame.step)
 
     def names(self, run_id: str, film: dict[int, Frame]) -> tuple[str, ...]:
         """The tokens of the sentence that a film is of."""
         ids = next(iter(film.values())).ids.tolist() if film else []
-        return tuple(self._any_state(run_id).tokenizer.token(index) for index in ids)
+        return tuple(self.runs.any_state(run_id).tokenizer.token(index) for index in ids)
 
     def diagnosis(self, exploration: Exploration) -> Diagnosis | None:
         """What the heads of the model do, remembered: it is the same for every prompt."""

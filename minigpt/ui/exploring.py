@@ -23,23 +23,25 @@ class Exploring:
     """The handlers of prompt, continuation and heads."""
 
     def __init__(self, page: Page) -> None:
-        self._page, self._runs, self.explorer = page, page.runs, Explorer(page.runs)
+        self.page, self._runs, self.explorer = page, page.runs, Explorer(page.runs)
 
     def ask(self, request: gr.Request, run: str, prompt: str, selection: Selection, *sampling: Any) -> list[Update]:
         """A person wants this prompt: from now on news of the run leave panel 3 alone."""
         session = request.session_hash or ""
-        before = self._page.looks_at.get(session, LIVE)
-        self._page.looks_at[session] = None
-        shown = self.generate(run, prompt, selection, *sampling)
+        before = self.page.looks_at.get(session, LIVE)
+        self.page.looks_at[session] = None
+        shown = self.generate(request, run, prompt, selection, *sampling)
         if not isinstance(shown[-3], Selection):
-            self._page.looks_at[session] = before
+            self.page.looks_at[session] = before
         return shown
 
-    def generate(self, run: str, prompt: str, selection: Selection, *sampling: Any) -> list[Update]:
+    def generate(
+        self, request: gr.Request | None, run: str, prompt: str, selection: Selection, *sampling: Any
+    ) -> list[Update]:
         """Continue the prompt, and show what every head looked at."""
         if not run:
             return [words.message(" ".join(words.NOTHING_TO_EXPLORE)), *[gr.skip()] * (N_EXPLORE - 1)]
-        exploration, error = door.shown(lambda: self.explorer.explore(run, prompt or "", door.sampling_of(*sampling)))
+        exploration, error = door.shown(self._explored, request, run, prompt or "", *sampling)
         if exploration is None:
             return [words.message(error, "err"), *[gr.skip()] * (N_EXPLORE - 1)]
         chosen = self.explorer.keep(exploration, selection, self._promised(run))
@@ -51,12 +53,17 @@ class Exploring:
         shown = [*self.token(exploration, chosen), *self.heads(exploration, chosen)]
         return [said, *shown, chosen, gr.update(visible=True), step]
 
-    def arrive(self, run: str, prompt: str, selection: Selection, *sampling: Any) -> list[Update]:
+    def _explored(self, request: gr.Request | None, run: str, prompt: str, *sampling: Any) -> Exploration:
+        asked = door.sampling_of(*sampling)
+        with self.page.turn(request) as turn:
+            return self.explorer.explore(run, prompt, asked, turn.each)
+
+    def arrive(self, request: gr.Request, run: str, prompt: str, selection: Selection, *sampling: Any) -> list[Update]:
         """A run has come to rest: show its heads without being asked, unless some of this run are shown already."""
         kept, _ = door.shown(self.explorer.find, selection)
         if not self._runs.progress(run).step or (kept and kept.run == run and kept.film_step is None):
             return [gr.skip()] * N_EXPLORE
-        return self.generate(run, prompt, selection, *sampling)
+        return self.generate(request, run, prompt, selection, *sampling)
 
     def film(self, run: str, step: int | None, selection: Selection) -> list[Update]:
         """A moment of the film of a run, on the same head and token as the moment before; None for the newest."""
@@ -78,13 +85,13 @@ class Exploring:
         finding = self._runs.progress(run).finding
         return (finding.layer, finding.head) if finding and finding.share is not None else None
 
-    def show_promise(self, run: str, *sampling: Any) -> list[Update]:
+    def show_promise(self, request: gr.Request, run: str, *sampling: Any) -> list[Update]:
         """Open the place where the lesson's pattern is: its first prompt, the best head, the last row of the prompt."""
         progress, _ = door.shown(self._runs.progress, run)
         lesson = progress.settings.taught() if progress else None
         if lesson is None:
             return [gr.skip()] * (1 + N_EXPLORE)
-        return [lesson.prompts[0], *self.generate(run, lesson.prompts[0], Selection(), *sampling)]
+        return [lesson.prompts[0], *self.generate(request, run, lesson.prompts[0], Selection(), *sampling)]
 
     def name_sampling(self, length: int | None, temperature: float | None) -> Update:
         """The label of the sampling panel: how the next token would be chosen."""

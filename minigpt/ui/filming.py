@@ -73,7 +73,7 @@ class Filming:
             if at == LIVE and film and self._may_move(run, selection):
                 heads = self._exploring.film(run, None, selection)
         elif chosen is None:
-            heads = self._exploring.arrive(run, prompt, selection, *sampling)
+            heads = self._exploring.arrive(request, run, prompt, selection, *sampling)
         # Somebody may have asked for something else meanwhile: what was asked for stays.
         if self._page.looks_at.get(session, LIVE) != at:
             shown[:2], heads = [gr.skip()] * 2, [gr.skip()] * N_EXPLORE
@@ -94,7 +94,7 @@ class Filming:
         newest = [title(film, None), gr.update(value=chosen)]
         if self._runs.progress(run).status in ACTIVE:
             return [*newest, *self._exploring.film(run, None, selection)]
-        return [*newest, *self._exploring.arrive(run, prompt, selection, *sampling)]
+        return [*newest, *self._exploring.arrive(request, run, prompt, selection, *sampling)]
 
     def _may_move(self, run: str, selection: Selection) -> bool:
         """Whether nothing but the film of this run is on show: what a prompt has opened stays."""

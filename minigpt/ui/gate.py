@@ -5,7 +5,7 @@ annotations say is checked, because JSON can hold anything.
 """
 
 import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import wraps
 from reprlib import repr as shortened
 from types import NoneType, UnionType
@@ -100,6 +100,18 @@ def _said(function: Callable[..., Any]) -> Callable[..., Any]:
                 raise door.refuse(error) from error
 
         return stream
+
+    if inspect.isgeneratorfunction(function):
+
+        @wraps(function)
+        def parts(*args: Any) -> Iterator[Any]:
+            try:
+                check(function, args)
+                yield from function(*args)
+            except ValueError as error:
+                raise door.refuse(error) from error
+
+        return parts
 
     @wraps(function)
     def call(*args: Any) -> Any:

@@ -9,8 +9,10 @@ import json
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator
-from typing import Any
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
 
 import gradio as gr
 
@@ -18,15 +20,20 @@ from minigpt import figures
 from minigpt.corpora import LESSONS, Settings
 from minigpt.fitting import fitting
 from minigpt.runs import ACTIVE, NICE, Runs, RunSettings, UnknownRun, warm_up, work
+from minigpt.turns import Turn, Turns
 from minigpt.ui import door, lesson_words, words
 from minigpt.ui.explorer import Selection
 from minigpt.ui.steering import buttons
+from minigpt.ui.visitors import Visitors
 
 LOOK_SECONDS = 0.1
+LONG_TEXT = 100_000  # letters; to read fewer takes less than a tenth of a second
+MOST_CLOSED = 1000
 # A generator notices a closed page only when it yields.
 HEARTBEAT_LOOKS = 200
 
 Update = Any
+T = TypeVar("T")
 
 # What pressing Train or Step changes at once when the run at hand goes on: no message stays.
 GOES_ON: list[Update] = [gr.skip(), [], gr.skip(), gr.skip(), gr.skip()]
@@ -44,6 +51,25 @@ class Page:
         self._following: dict[str, object] = {}
         # What each open page looks at: a step of the film, or None where a person asked for a prompt, else the newest.
         self.looks_at: dict[str, int | str | None] = {}
+        self.visitors = Visitors(runs.folder if runs else None)
+        # Texts are read in a place of their own: nothing short waits for one that is long.
+        self.turns, self._reading = Turns(max(2, os.cpu_count() or 1)), Turns(1)
+        self._closed: OrderedDict[str, None] = OrderedDict()  # pages that were, the newest last
+
+    def turn(self, request: gr.Request | None) -> AbstractContextManager[Turn]:
+        """A place to work for whoever asks, as soon as nobody waits who has had less; see `Turns.turn`."""
+        session = (request.session_hash if request else None) or ""
+        self._closed.pop(session, None)  # It asks, so it is there again.
+        return self.turns.turn(self.visitors.of(request), lambda: session not in self._closed)
+
+    def parts(self, request: gr.Request | None, items: Iterable[T]) -> Iterator[list[T]]:
+        """What takes long, for whoever asks, in parts of a second; see `Turns.parts`."""
+        return self.turns.parts(self.visitors.of(request), items)
+
+    def reading(self, request: gr.Request | None, text: str) -> AbstractContextManager[object]:
+        """A place to read a text in; short ones need none."""
+        long = len(text) > LONG_TEXT
+        return self._reading.turn(self.visitors.of(request)) if long else contextlib.nullcontext()
 
     def seconds(self, plan: door.Plan, settings: RunSettings) -> float | None:
         """How long a run would take on an idle worker; None before one has been measured."""
@@ -188,7 +214,8 @@ class Page:
         split = words.split_note(lesson, door.KINDS[asked.tokenizer], text or "")
         refusal = words.message(refused[1], "err") if refused[1] and refused[0] == text else []
         try:
-            reading = door.read(door.text_of(text), door.KINDS[asked.tokenizer], asked.pieces)
+            with self.reading(request, text or ""):
+                reading = door.read(door.text_of(text), door.KINDS[asked.tokenizer], asked.pieces)
         except ValueError as error:
             problem = refusal or words.message(str(error), "err" if text else "note")
             return [title, split, [], [], problem, told, used, *planned, *[gr.skip()] * 4]
@@ -232,17 +259,23 @@ class Page:
 
     # ---- panel 2: training ----
 
-    def train(self, run: str, text: str, lesson: str, drawn_with: Settings, *fields: Any) -> list[Update]:
+    def train(
+        self, request: gr.Request, run: str, text: str, lesson: str, drawn_with: Settings, *fields: Any
+    ) -> list[Update]:
         """Start a run, or go on with one that is paused; one that is on its way already goes on."""
         status = self._status(run)
         if status == "paused":
             self.runs.resume(run)
-        return GOES_ON if status in (*ACTIVE, "paused") else self.begin(text, lesson, drawn_with, fields, None)
+        if status in (*ACTIVE, "paused"):
+            return GOES_ON
+        return self.begin(request, text, lesson, drawn_with, fields, None)
 
-    def step(self, run: str, text: str, lesson: str, drawn_with: Settings, *fields: Any) -> list[Update]:
+    def step(
+        self, request: gr.Request, run: str, text: str, lesson: str, drawn_with: Settings, *fields: Any
+    ) -> list[Update]:
         """One step, of the run at hand or of a new one."""
         if self._status(run) is None:
-            return self.begin(text, lesson, drawn_with, fields, 1)
+            return self.begin(request, text, lesson, drawn_with, fields, 1)
         self.runs.step(run)
         return GOES_ON
 
@@ -302,8 +335,12 @@ class Page:
 
     def leave(self, request: gr.Request) -> None:
         """A page was closed; its run goes on."""
-        self.looks_at.pop(request.session_hash or "", None)
-        self._following.pop(request.session_hash or "", None)
+        session = request.session_hash or ""
+        self.looks_at.pop(session, None)
+        self._following.pop(session, None)
+        self._closed[session] = None
+        while len(self._closed) > MOST_CLOSED:
+            self._closed.popitem(last=False)
 
     def open_page(self, request: gr.Request) -> list[Update]:
         """A page opens: with `?run=` in its address it finds that run, its text and its settings again."""
@@ -337,7 +374,13 @@ class Page:
         return progress.status if progress else None
 
     def begin(
-        self, text: str, lesson: str, drawn_with: Settings, fields: tuple[Any, ...], steps: int | None
+        self,
+        request: gr.Request | None,
+        text: str,
+        lesson: str,
+        drawn_with: Settings,
+        fields: tuple[Any, ...],
+        steps: int | None,
     ) -> list[Update]:
         """Start a run to its planned end, or for so many steps; or say why that cannot be."""
         lesson = door.lesson_of(text, lesson, drawn_with)
@@ -345,10 +388,15 @@ class Page:
         settings, error = door.shown(door.settings_of, door.Fields(*fields), lesson, asked)
         run = None
         if settings:
-            run, error = door.shown(lambda: self.runs.start(door.text_of(text), settings, steps))
+            run, error = door.shown(lambda: self.start(request, door.text_of(text), settings, steps))
         if run is None:
             return [gr.skip(), words.message(error, "err"), *[gr.skip()] * 3]
         return [run, [], *self._unexplored()]
+
+    def start(self, request: gr.Request | None, text: str, settings: RunSettings, steps: int | None = None) -> str:
+        """Start a run that is the visitor's; ValueError, in the reader's words, where it cannot be."""
+        with self.reading(request, text):
+            return self.runs.start(text, settings, steps, self.visitors.of(request))
 
     def _unexplored(self) -> list[Update]:
         """What panel 3 shows is of an earlier model: it goes."""

@@ -40,10 +40,11 @@ class Returning:
         explored: list[Update] = [gr.skip()] * N_EXPLORE
         selection = _selection(mirror.get("selection"))
         if selection and run and known.get("run") == run:
-            explored = self._explored(run, selection, known, request.session_hash or "")
+            explored = self._explored(request, run, selection, known)
         return [*back, *explored]
 
-    def _explored(self, run: str, selection: Selection, known: dict[str, Any], session: str) -> list[Update]:
+    def _explored(self, request: gr.Request, run: str, selection: Selection, known: dict[str, Any]) -> list[Update]:
+        session = request.session_hash or ""
         if selection.key.startswith(FILM):
             of, *step = selection.key.removeprefix(FILM).split()
             if of == run and step and step[0].isdecimal():
@@ -60,7 +61,8 @@ class Returning:
         if not isinstance(prompt, str):
             return [gr.skip()] * N_EXPLORE
         sampling = known.get("sampling")
-        shown = self._exploring.generate(run, prompt, selection, *(sampling if isinstance(sampling, list) else ()))
+        sampling = sampling if isinstance(sampling, list) else ()
+        shown = self._exploring.generate(request, run, prompt, selection, *sampling)
         fresh = shown[-3]
         if not isinstance(fresh, Selection):
             return shown

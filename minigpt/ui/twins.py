@@ -67,8 +67,8 @@ class Twins:
                 continue
         return found
 
-    def train(self, exploration: Exploration, without: str) -> str:
-        """Start the twin, or let it go on, to the step of the exploration; returns its run id.
+    def train(self, exploration: Exploration, without: str, owner: str = "") -> str:
+        """Start the twin, or let it go on, to the step of the exploration; returns its run id. owner: whose it is.
 
         ValueError where there is nothing to compare it with.
         """
@@ -84,7 +84,7 @@ class Twins:
         if settings.without:
             raise ValueError("This run is a twin itself. Train twins of the run that it was made from.")
         text = self.runs.text(exploration.run)
-        started = self.runs.start(text, replace(settings, without=without), steps)
+        started = self.runs.start(text, replace(settings, without=without), steps, owner)
         with self._lock:
             self._twins.setdefault(exploration.run, {})[without] = started
             self._twins.move_to_end(exploration.run)

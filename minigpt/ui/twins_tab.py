@@ -94,12 +94,12 @@ class TwinsTab:
         opened.then(self.fill, wires.named(asked), wires.named(FILLED), **QUIET)
         wires.on("select twins_grid", self._exploring.pick_head, "selection", SHOWN_NAMES, **EACH)
 
-    def train(self, selection: Selection, without: str) -> list[Update]:
+    def train(self, request: gr.Request, selection: Selection, without: str) -> list[Update]:
         """Start the twin, and follow it."""
         exploration, error = door.shown(self._explorer.find, selection)
         twin = None
         if exploration:
-            twin, error = door.shown(self._twins.train, exploration, without)
+            twin, error = door.shown(self._twins.train, exploration, without, self._exploring.page.visitors.of(request))
         return [words.message(error, "err"), self._to_follow(twin) if twin else gr.skip()]
 
     def stop(self, selection: Selection, without: str) -> None:
