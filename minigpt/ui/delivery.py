@@ -1,8 +1,10 @@
-"""How the page's files reach a browser: early, once, and from this machine alone."""
+"""How the page and its files reach a browser: early, once, and from this machine alone."""
 
 import gzip
 import hashlib
 from collections.abc import Sequence
+from copy import copy
+from functools import partial
 from urllib.parse import quote
 
 import gradio as gr
@@ -26,6 +28,21 @@ def address(name: str) -> str:
     gr.set_static_paths(file)
     # Quoted, because a header holds no accents, and a folder may have any name.
     return f"{_FILE}{quote(file.as_posix())}?{hashlib.sha256(file.read_bytes()).hexdigest()[:16]}"
+
+
+def by_heart(blocks: gr.Blocks) -> None:
+    """Let each component say at once what it is: from now on it does not change.
+
+    Gradio asks all of them, some hundreds, anew for every visitor and in the midst of its event loop, where they look
+    through their own signatures. A visitor's own changes are made on copies, which answer for themselves.
+    """
+    for block in blocks.blocks.values():
+        asked = ["get_config"]
+        if not block.skip_api:
+            asked += ["api_info", "api_info_as_input", "api_info_as_output", "example_inputs"]
+        for name in asked:
+            if hasattr(block, name):
+                setattr(block, name, partial(copy, getattr(block, name)()))
 
 
 def early(names: Sequence[str]) -> Middleware:

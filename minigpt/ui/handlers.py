@@ -23,12 +23,14 @@ from minigpt.runs import ACTIVE, NICE, Runs, RunSettings, UnknownRun, warm_up, w
 from minigpt.turns import Turn, Turns
 from minigpt.ui import door, lesson_words, words
 from minigpt.ui.explorer import Selection
+from minigpt.ui.remembered import Remembered
 from minigpt.ui.steering import buttons
 from minigpt.ui.visitors import Visitors
 
 LOOK_SECONDS = 0.1
 LONG_TEXT = 100_000  # letters; to read fewer takes less than a tenth of a second
 MOST_CLOSED = 1000
+MOST_CURVES = 64
 # A generator notices a closed page only when it yields.
 HEARTBEAT_LOOKS = 200
 
@@ -51,6 +53,7 @@ class Page:
         self._following: dict[str, object] = {}
         # What each open page looks at: a step of the film, or None where a person asked for a prompt, else the newest.
         self.looks_at: dict[str, int | str | None] = {}
+        self._curves = Remembered(MOST_CURVES)  # Many pages may look at one run.
         self.visitors = Visitors(runs.folder if runs else None)
         # Texts are read in a place of their own: nothing short waits for one that is long.
         self.turns, self._reading = Turns(max(2, os.cpu_count() or 1)), Turns(1)
@@ -291,12 +294,16 @@ class Page:
         """Everything on the page that shows a run, as the run stands now; `at` is in `looks_at`."""
         progress = self.runs.progress(run)
         moving = progress.status in ACTIVE or self.runs.flying(run)
+
+        def curve() -> str:
+            return str(figures.loss_curve(progress.history, at if isinstance(at, int) else None).to_json())
+
         return [
             words.title("2", "Train", words.shape(progress.config, progress.n_params)),
             *buttons(progress),
             words.status(progress),
             words.run_message(progress),
-            figures.loss_curve(progress.history, at if isinstance(at, int) else None),
+            self._curves.once((run, progress.version, at), curve),
             lesson_words.lesson_notes(progress),
             words.sample(progress),
             words.empty(words.READY_TO_EXPLORE),
@@ -325,7 +332,7 @@ class Page:
                 break
             if seen != (now := (progress.version, self.looks_at.get(session, LIVE))):
                 seen = now
-                yield self.look(run, now[1])
+                yield await asyncio.to_thread(self.look, run, now[1])  # A curve takes a while; others go on.
             elif (looks := looks + 1) % HEARTBEAT_LOOKS == 0:
                 yield [gr.skip()] * N_LOOK
             await asyncio.sleep(LOOK_SECONDS)

@@ -21,6 +21,7 @@ from minigpt.ui import (
     words,
 )
 from minigpt.ui.deeper import Deeper, Tab
+from minigpt.ui.delivery import by_heart
 from minigpt.ui.explore_panel import EXPLORE_NAMES, SAMPLING_NAMES
 from minigpt.ui.exploring import Exploring
 from minigpt.ui.filming import Filming
@@ -80,6 +81,7 @@ def build(page: Page) -> gr.Blocks:
         deeper.wire(wires)
         _wire_guide(Guiding(page, exploring), wires, blocks)
         _wire_return(page, Returning(page, exploring), wires, opened)
+    by_heart(blocks)
     blocks.space_id = None  # With it, a page at *.hf.space asks a font host and huggingface.co for a header.
     return blocks
 
