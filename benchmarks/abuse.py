@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,11 +88,17 @@ class Server:
         """What a page that nobody visited before asks for, until its answer has come to an end."""
         session = uuid.uuid4().hex
         asked = {"fn_index": event, "data": given, "session_hash": session, "event_data": None}
-        await self.client.post("/gradio_api/queue/join", json=asked)
-        async with self.client.stream("GET", f"/gradio_api/queue/data?session_hash={session}") as stream:
-            async for line in stream.aiter_lines():
-                if "process_completed" in line:
-                    return
+        how = "closed"
+        try:
+            await self.client.post("/gradio_api/queue/join", json=asked)
+            async with self.client.stream("GET", f"/gradio_api/queue/data?session_hash={session}") as stream:
+                async for line in stream.aiter_lines():
+                    if "process_completed" in line:
+                        how = "done"
+                        break
+        except httpx.HTTPError as error:
+            how = f"{type(error).__name__} {error}"[:90]
+        self.ended[how] = self.ended.get(how, 0) + 1
 
 
 @asynccontextmanager
@@ -238,30 +244,36 @@ class Seen:
     ended: dict[str, int]
 
 
-async def suffer(name: str, size: float = 1.0, seconds: float = 60.0) -> Seen:
-    """One abuse against a new server, for so many seconds at most, while another visitor goes on calling."""
+async def suffer(server: Server, name: str, size: float = 1.0, seconds: float = 60.0) -> Seen:
+    """One abuse, for so many seconds at most, while another visitor goes on calling."""
+    server.largest, server.ended = 0, {}
+    others = [await server.call("train", **SMALL) for _ in range(3)]
+    for run in others:
+        await server.call("progress", run_id=run)
+    before = await felt(server, others[0], 5)
+    abuse = asyncio.ensure_future(ABUSES[name](server, size))
+    during, began = [], time.monotonic()
+    await asyncio.sleep(1)
+    while not during or (not abuse.done() and time.monotonic() - began < seconds):
+        during += await felt(server, others[0], 1)
+        await asyncio.sleep(0.2)
+    if not abuse.done():
+        abuse.cancel()
+    with suppress(asyncio.CancelledError):
+        await abuse
+    ended = dict(server.ended)
+    await asyncio.sleep(2)
+    after = await felt(server, others[0], 5)
+    lost = 0
+    for run in others:
+        lost += await server.attempt("progress", run_id=run) != "done"
+    return Seen(statistics.median(before), max(during), statistics.median(after), server.largest / MB, lost, ended)
+
+
+async def suffered(names: Iterable[str], size: float, seconds: float) -> dict[str, Seen]:
+    """Several abuses of one server, one after the other."""
     async with serving() as server:
-        others = [await server.call("train", **SMALL) for _ in range(3)]
-        for run in others:
-            await server.call("progress", run_id=run)
-        before = await felt(server, others[0], 5)
-        abuse = asyncio.ensure_future(ABUSES[name](server, size))
-        during, began = [], time.monotonic()
-        await asyncio.sleep(1)
-        while not during or (not abuse.done() and time.monotonic() - began < seconds):
-            during += await felt(server, others[0], 1)
-            await asyncio.sleep(0.2)
-        if not abuse.done():
-            abuse.cancel()
-        with suppress(asyncio.CancelledError):
-            await abuse
-        await asyncio.sleep(2)
-        after = await felt(server, others[0], 5)
-        lost = 0
-        for run in others:
-            lost += await server.attempt("progress", run_id=run) != "done"
-        ended = {how: n for how, n in server.ended.items() if how != "done" or n > len(others)}
-        return Seen(statistics.median(before), max(during), statistics.median(after), server.largest / MB, lost, ended)
+        return {name: await suffer(server, name, size, seconds) for name in names}
 
 
 def main() -> None:
@@ -271,7 +283,8 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="a tenth of each")
     asked = parser.parse_args()
     for name in asked.names or ABUSES:
-        seen = asyncio.run(suffer(name, *((0.1, 15.0) if asked.short else ())))  # noqa: TID251
+        size, seconds = (0.1, 15.0) if asked.short else (1.0, 60.0)
+        seen = asyncio.run(suffered([name], size, seconds))[name]  # noqa: TID251
         print(
             f"{name:13} others {seen.before:.2f} s, {seen.during:.2f} s at most meanwhile, {seen.after:.2f} s after; "
             f"{seen.megabytes:,.0f} MB; {seen.lost} of 3 runs lost; {seen.ended}",

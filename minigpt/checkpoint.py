@@ -75,16 +75,23 @@ def header(file: BinaryIO) -> tuple[int, dict[str, Any]]:
     return 8 + length + max((entry["data_offsets"][1] for entry in entries.values()), default=0), words
 
 
-def _read(source: Path | bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and words; FileNotFoundError where there is no file, Damaged where it cannot be used."""
+def _read(source: Path | bytes, leave: str = "") -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors, but those whose names begin with `leave`, and words.
+
+    FileNotFoundError where there is no file, Damaged where it cannot be used.
+    """
+
+    def wanted(name: str) -> bool:
+        return not (leave and name.startswith(leave))
+
     try:
         if isinstance(source, bytes):
-            tensors = safetensors.torch.load(source)
+            tensors = {name: tensor for name, tensor in safetensors.torch.load(source).items() if wanted(name)}
             length = 8 + int.from_bytes(source[:8], "little")
             words = json.loads(json.loads(source[8:length])["__metadata__"]["json"])
         else:
             with safe_open(source, framework="pt") as file:
-                tensors = {name: file.get_tensor(name) for name in list(file.keys())}
+                tensors = {name: file.get_tensor(name) for name in filter(wanted, list(file.keys()))}
                 words = json.loads(file.metadata()["json"])
     except FileNotFoundError:
         raise
@@ -155,14 +162,16 @@ def _neighbours(config: GPTConfig) -> Int[Tensor, " row"]:
     return torch.cat([rows[:2].transpose(-1, -2).flatten(), rows[2].flatten()])
 
 
-def load(folder: Path, unsaved: Mapping[str, bytes] | None = None) -> TrainingState:
+def load(folder: Path, unsaved: Mapping[str, bytes] | None = None, optimiser: bool = True) -> TrainingState:
     """The state that a folder holds, or that `unsaved` holds of its files.
+
+    optimiser: whether to read what only further training needs, as much as the model again or twice.
 
     FileNotFoundError if there is none; `Damaged`, a ValueError with a sentence for the reader, if it cannot be used.
     """
     unsaved = unsaved or {}
     fixed, words = _read(unsaved.get(FIXED, folder / FIXED))
-    tensors, changing = _read(unsaved.get(STATE, folder / STATE))
+    tensors, changing = _read(unsaved.get(STATE, folder / STATE), "" if optimiser else "optimiser.")
     if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
         raise Damaged(NOT_NUMBERS)
     try:

@@ -5,16 +5,30 @@ import sys
 import pytest
 from browsing import slower
 
-from benchmarks.abuse import suffer
+from benchmarks.abuse import ABUSES, Seen, suffered
+
+MOST = 1_200  # MB of server and workers together
+
+
+@pytest.fixture(scope="module")
+def seen(apart) -> dict[str, Seen]:
+    """A tenth of each, against one server."""
+    return apart(suffered(ABUSES, 0.1, 8.0))
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="ends its server with a signal")
-@pytest.mark.parametrize(("name", "ended"), [("bodies", {"413": 8}), ("runs", None)])
-def test_others_go_on_being_answered_and_lose_nothing(name, ended, apart):
-    seen = apart(suffer(name, 0.1, 15))
-    print(f"\n{seen}")
-    assert seen.during <= slower()  # a second is promised
-    assert seen.lost == 0
-    if ended:
-        assert seen.ended == ended
+@pytest.mark.parametrize("name", ABUSES)
+def test_others_go_on_being_answered_and_lose_nothing(name, seen):
+    print(f"\n{name}: {seen[name]}")
+    assert seen[name].during <= slower()  # a second is promised
+    assert seen[name].lost == 0
+    assert seen[name].megabytes <= MOST
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="ends its server with a signal")
+def test_what_is_too_much_is_refused_with_its_number(seen):
+    assert seen["bodies"].ended == {"413": 8}
+    assert seen["sites"].ended == {"403": 2}
+    assert all("fit into one answer" in how for how in seen["attention"].ended), seen["attention"].ended

@@ -2,7 +2,6 @@
 
 import threading
 from collections import OrderedDict
-from dataclasses import replace
 
 from minigpt.checkpoint import GONE, Damaged, load
 from minigpt.film import Frame
@@ -30,7 +29,7 @@ class Seen:
                 self._states.move_to_end(key)
         if known is None:
             try:
-                known = replace(load(folder.path, folder.unsaved), optimiser={})
+                known = load(folder.path, folder.unsaved, optimiser=False)
             except FileNotFoundError:
                 raise Damaged(GONE) from None
             with self._lock:

@@ -76,14 +76,18 @@ def advance_folder(folder: Folder, record: Record, step: int, steps: int, thread
         folder.write(FIXED, fixed_bytes(state))
     folder.write(STATE, state_bytes(state))
     folder.catch_up([name for name in folder.unsaved if name not in (*store.OURS, STATE)])
-    _KEPT[folder.path] = state
-    while len(_KEPT) > _MAX_KEPT:
-        _KEPT.popitem(last=False)
     unsaved = {name: data for name, data in folder.unsaved.items() if name not in store.OURS}
     seconds, found = time.perf_counter() - started, finding(record.settings, state)
-    return SliceReport(
-        state.step, state.history, state.failure, seconds, found, unsaved, folder.error if unsaved else None
-    )
+    error = folder.error if unsaved else None
+    report = SliceReport(state.step, state.history, state.failure, seconds, found, unsaved, error)
+    if state.step < record.until:
+        _KEPT[folder.path] = state
+        while len(_KEPT) > _MAX_KEPT:
+            _KEPT.popitem(last=False)
+    else:
+        del state
+        give_memory_back()
+    return report
 
 
 def _taken_up(folder: Folder, record: Record) -> TrainingState:
@@ -155,6 +159,13 @@ def keep_memory() -> None:
     if mallopt:
         for parameter, size in ((M_MMAP_THRESHOLD, 32 << 20), (M_TRIM_THRESHOLD, 256 << 20), (M_TOP_PAD, 64 << 20)):
             mallopt(parameter, size)
+
+
+def give_memory_back() -> None:
+    """What `keep_memory` kept goes to others: no step comes soon."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim:
+        trim(0)
 
 
 def _outlive_nobody() -> None:
