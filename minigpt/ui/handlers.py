@@ -168,14 +168,15 @@ class Page:
         lesson: str,
         drawn_with: Settings,
         refused: tuple[str, str],
-        prompt: str,
         examples: list[str],
         preset: str,
         *fields: Any,
     ) -> list[Update]:
         """What the text holds, what a run would use, and what pressing Train would do with it.
 
-        refused: a text and why a file could not take its place, which is said while that text is at hand.
+        refused: a text and why a file could not take its place, which is said while that text is at hand. Which prompts
+        are offered now, and which were before, is told in JSON: whether one of them goes into the box is decided where
+        somebody may be typing (`mgOffer` in box.js).
         """
         asked = door.Fields(*fields)
         size = door.size_name(preset, asked, lesson)
@@ -203,7 +204,6 @@ class Page:
         ids = reading.ids.tolist()
         tokens = (reading.tokenizer.token(index) for index in ids)
         picks = list(door.offered(reading, lesson))
-        stale = (not prompt or prompt in examples) and picks and prompt not in picks
         return [
             words.title("1", "Text", words.plural(len(ids), "token"), fold=True),
             split,
@@ -215,7 +215,7 @@ class Page:
             *([gr.skip()] * len(planned) if self._follows(request) else planned),
             words.examples(picks),
             picks,
-            picks[0] if stale else gr.skip(),
+            json.dumps([examples, picks]),
             gr.update(placeholder=door.film_of(reading, settings)) if settings else gr.skip(),
         ]
 
