@@ -14,7 +14,7 @@ from minigpt.ui.handlers import LIVE, Page, Update
 from minigpt.ui.view import place
 
 # How many components show a head and a token, and how many `generate` speaks to; the layout lists them in this order.
-N_SHOWN = 1 + 8 + 4 + 1
+N_SHOWN = 1 + 7 + 4 + 1
 N_EXPLORE = N_SHOWN + 2
 NOTHING_BEFORE = words.subtitle("The first token has nothing before it")
 
@@ -30,18 +30,20 @@ class Exploring:
         session = request.session_hash or ""
         before = self._page.looks_at.get(session, LIVE)
         self._page.looks_at[session] = None
-        shown = self.generate(run, prompt, selection, *sampling)
+        shown = self.generate(run, prompt, selection, *sampling, session=session)
         if not isinstance(shown[-3], Selection):
             self._page.looks_at[session] = before
         return shown
 
-    def generate(self, run: str, prompt: str, selection: Selection, *sampling: Any) -> list[Update]:
-        """Continue the prompt, and show what every head looked at."""
+    def generate(self, run: str, prompt: str, selection: Selection, *sampling: Any, session: str = "") -> list[Update]:
+        """Continue the prompt, and show what every head looked at, as the page of this session wants it."""
         if not run:
             return [words.message(" ".join(words.NOTHING_TO_EXPLORE)), *[gr.skip()] * (N_EXPLORE - 1)]
         exploration, error = door.shown(lambda: self.explorer.explore(run, prompt or "", door.sampling_of(*sampling)))
         if exploration is None:
             return [words.message(error, "err"), *[gr.skip()] * (N_EXPLORE - 1)]
+        # Only now: to write takes a while, in which the person may have begun to guess first, or ceased.
+        selection = self._as_set(session, selection)
         chosen = self.explorer.keep(exploration, selection, self._promised(run))
         tokenizer, n_ctx = exploration.state.tokenizer, exploration.state.config.n_ctx
         notes = [words.unknown_words(exploration.unknown, tokenizer)]
@@ -51,22 +53,23 @@ class Exploring:
         shown = [*self.token(exploration, chosen), *self.heads(exploration, chosen)]
         return [said, *shown, chosen, gr.update(visible=True), step]
 
-    def arrive(self, run: str, prompt: str, selection: Selection, *sampling: Any) -> list[Update]:
+    def arrive(self, run: str, prompt: str, selection: Selection, *sampling: Any, session: str = "") -> list[Update]:
         """A run has come to rest: show its heads without being asked, unless some of this run are shown already."""
         kept, _ = door.shown(self.explorer.find, selection)
         if not self._runs.progress(run).step or (kept and kept.run == run and kept.film_step is None):
             return [gr.skip()] * N_EXPLORE
-        return self.generate(run, prompt, selection, *sampling)
+        return self.generate(run, prompt, selection, *sampling, session=session)
 
-    def film(self, run: str, step: int | None, selection: Selection) -> list[Update]:
+    def film(self, run: str, step: int | None, selection: Selection, session: str = "") -> list[Update]:
         """A moment of the film of a run, on the same head and token as the moment before; None for the newest."""
         exploration, error = door.shown(self.explorer.film, run, step)
         if exploration is None:
             return [*self._refused(error), *[gr.skip()] * (N_EXPLORE - N_SHOWN)]
         key = f"{FILM}{run}" if step is None else f"{FILM}{run} {exploration.step}"
-        chosen = replace(selection, key=key)
+        wanted = self._as_set(session, selection)
+        chosen = replace(wanted, key=key)
         if not selection.key.startswith(f"{FILM}{run}"):
-            chosen = replace(self.explorer.placed(exploration, selection, self._promised(run)), key=key)
+            chosen = replace(self.explorer.placed(exploration, wanted, self._promised(run)), key=key)
         shown = [*self.token(exploration, chosen), *self.heads(exploration, chosen, passing=step is None)]
         # While the newest moments pass the selection stays as it is: a click that is on its way must not be undone.
         kept = gr.skip() if chosen == selection else chosen
@@ -74,17 +77,22 @@ class Exploring:
         title = words.title("3", "Explore", f"film, step {exploration.step:,}{newest}")
         return [[], *shown, kept, gr.update(visible=True), title]
 
+    def _as_set(self, session: str, selection: Selection) -> Selection:
+        game = selection.game
+        return replace(selection, game=replace(game, on=self._page.guesses.get(session, game.on)))
+
     def _promised(self, run: str) -> tuple[int, int] | None:
         finding = self._runs.progress(run).finding
         return (finding.layer, finding.head) if finding and finding.share is not None else None
 
-    def show_promise(self, run: str, *sampling: Any) -> list[Update]:
+    def show_promise(self, request: gr.Request, run: str, *sampling: Any) -> list[Update]:
         """Open the place where the lesson's pattern is: its first prompt, the best head, the last row of the prompt."""
         progress, _ = door.shown(self._runs.progress, run)
         lesson = progress.settings.taught() if progress else None
         if lesson is None:
             return [gr.skip()] * (1 + N_EXPLORE)
-        return [lesson.prompts[0], *self.generate(run, lesson.prompts[0], Selection(), *sampling)]
+        session = request.session_hash or ""
+        return [lesson.prompts[0], *self.generate(run, lesson.prompts[0], Selection(), *sampling, session=session)]
 
     def name_sampling(self, length: int | None, temperature: float | None) -> Update:
         """The label of the sampling panel: how the next token would be chosen."""
@@ -160,8 +168,9 @@ class Exploring:
         """What the background of the tokens shows."""
         return self._shown(selection, replace(selection, colour=colour) if colour in COLOURS else None)
 
-    def guess_first(self, on: bool, selection: Selection) -> list[Update]:
-        """Cover what comes next until it is guessed, or uncover everything."""
+    def guess_first(self, request: gr.Request, on: bool, selection: Selection) -> list[Update]:
+        """Cover what comes next until it is guessed, or uncover everything. No answer sets the tick itself."""
+        self._page.guesses[request.session_hash or ""] = bool(on)
         return self._shown(selection, replace(selection, game=replace(selection.game, on=bool(on))))
 
     def pick_guess(self, selection: Selection, event: gr.SelectData) -> list[Update]:
@@ -200,7 +209,6 @@ class Exploring:
             gr.update(interactive=chosen.position > 0),
             gr.update(interactive=chosen.position < len(exploration.ids)),
             title,
-            chosen.game.on,
             guessing.box(exploration, chosen),
             figures.next_token(bars, n_others, notes) if bars else None,
         ]

@@ -71,9 +71,9 @@ class Filming:
         heads: list[Update] = [gr.skip()] * N_EXPLORE
         if progress.status in ACTIVE or self._runs.flying(run):
             if at == LIVE and film and self._may_move(run, selection):
-                heads = self._exploring.film(run, None, selection)
+                heads = self._exploring.film(run, None, selection, session)
         elif chosen is None:
-            heads = self._exploring.arrive(run, prompt, selection, *sampling)
+            heads = self._exploring.arrive(run, prompt, selection, *sampling, session=session)
         # Somebody may have asked for something else meanwhile: what was asked for stays.
         if self._page.looks_at.get(session, LIVE) != at:
             shown[:2], heads = [gr.skip()] * 2, [gr.skip()] * N_EXPLORE
@@ -89,12 +89,12 @@ class Filming:
         session, chosen = request.session_hash or "", min(film, key=lambda known: abs(known - step))
         if chosen != max(film):
             self._page.looks_at[session] = chosen
-            return [title(film, chosen), gr.skip(), *self._exploring.film(run, chosen, selection)]
+            return [title(film, chosen), gr.skip(), *self._exploring.film(run, chosen, selection, session)]
         self._page.looks_at.pop(session, None)
         newest = [title(film, None), gr.update(value=chosen)]
         if self._runs.progress(run).status in ACTIVE:
-            return [*newest, *self._exploring.film(run, None, selection)]
-        return [*newest, *self._exploring.arrive(run, prompt, selection, *sampling)]
+            return [*newest, *self._exploring.film(run, None, selection, session)]
+        return [*newest, *self._exploring.arrive(run, prompt, selection, *sampling, session=session)]
 
     def _may_move(self, run: str, selection: Selection) -> bool:
         """Whether nothing but the film of this run is on show: what a prompt has opened stays."""

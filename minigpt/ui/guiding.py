@@ -65,13 +65,15 @@ class Guiding:
             return self._guided(replace(place, answer=chosen), run)
         return [gr.skip()] * N_GUIDE
 
-    def act(self, asked: str, run: str, text: str, lesson: str, drawn_with: Settings, *rest: Any) -> list[Update]:
+    def act(
+        self, request: gr.Request, asked: str, run: str, text: str, lesson: str, drawn_with: Settings, *rest: Any
+    ) -> list[Update]:
         """Do what a step of the guide asked for: train, train with something broken, or show the promised place."""
         fields, sampling = rest[: len(door.Fields._fields)], rest[len(door.Fields._fields) :]
         verb, *names = asked.split()[:-1] or [""]
         nothing: list[Update] = [gr.skip()] * N_ACT
         if verb == "show":
-            prompt, *explored = self._exploring.show_promise(run, *sampling)
+            prompt, *explored = self._exploring.show_promise(request, run, *sampling)
             return [prompt, *nothing[:2], *explored]
         if verb != "train":
             return nothing

@@ -44,6 +44,8 @@ class Page:
         self._following: dict[str, object] = {}
         # What each open page looks at: a step of the film, or None where a person asked for a prompt, else the newest.
         self.looks_at: dict[str, int | str | None] = {}
+        # Whether the person at each open page guesses first, as last set: an answer on its way may not know it yet.
+        self.guesses: dict[str, bool] = {}
 
     def seconds(self, plan: door.Plan, settings: RunSettings) -> float | None:
         """How long a run would take on an idle worker; None before one has been measured."""
@@ -302,8 +304,8 @@ class Page:
 
     def leave(self, request: gr.Request) -> None:
         """A page was closed; its run goes on."""
-        self.looks_at.pop(request.session_hash or "", None)
-        self._following.pop(request.session_hash or "", None)
+        for kept in (self.looks_at, self._following, self.guesses):
+            kept.pop(request.session_hash or "", None)
 
     def open_page(self, request: gr.Request) -> list[Update]:
         """A page opens: with `?run=` in its address it finds that run, its text and its settings again."""

@@ -297,7 +297,7 @@ def _wire_return(page: Page, returning: Returning, wires: Wires, opened: Any) ->
     keep = f"(...values) => {{ window.mgKeep({json.dumps(names)}, values); return []; }}"
     wires.on(("change", *names), None, names, (), js=keep, **EACH)
     wires.on("change selection drawn_with", returning.mirror, "selection drawn_with", "mirror", **EACH)
-    back = (*TYPED, "drawn_with", "own", "cleared", "fitted", *EXPLORE_NAMES)
+    back = (*TYPED, "drawn_with", "own", "cleared", "fitted", "guess_first", *EXPLORE_NAMES)
     assert len(back) == N_RETURN
     kept, told = wires.named("again run"), wires.named(back)
     opened.then(returning.come_back, kept, told, js="(_, run) => [window.mgKept(), run]", **QUIET)
