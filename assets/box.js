@@ -37,6 +37,18 @@
     })];
   };
 
+  // The prompt that the page itself put into the box gives way to what it offers now; what a person typed stays. Decided
+  // here, because only here it is known what is in the box by the time that the offer arrives.
+  const offered = new Set();
+  let typed = null;
+  window.mgOffer = (offering, prompt) => {
+    const [before, now] = offering ? JSON.parse(offering) : [[], []];
+    for (const each of [...before, ...now]) offered.add(each);
+    const given = !prompt || (offered.has(prompt) && prompt !== typed);
+    return given && now.length && !now.includes(prompt) ? now[0] : prompt;
+  };
+  document.addEventListener("input", ({ target }) => { if (target.matches?.("#prompt textarea")) typed = target.value; });
+
   // A box has the direction of what is in it. Not dir=auto: Chromium needs sixteen seconds for two million letters then.
   const BOXES = "#text textarea, #prompt textarea, #film-of textarea";
   const RTL = /[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Adlam}]/u;

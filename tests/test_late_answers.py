@@ -35,7 +35,7 @@ def settled(settling: str) -> dict[str, Any]:
 
 def described(page: Page, text: str, run: str = "", refused: tuple[str, str] = NO_REFUSAL) -> dict[str, Any]:
     preset, fields = door.usual("own")
-    answer = page.describe(SOMEBODY, text, run, "own", {}, refused, "", [], preset, *fields)
+    answer = page.describe(SOMEBODY, text, run, "own", {}, refused, [], preset, *fields)
     return dict(zip(DESCRIBE_NAMES, answer, strict=True))
 
 

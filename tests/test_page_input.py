@@ -13,6 +13,9 @@ from minigpt.ui import door
 
 pytestmark = pytest.mark.browser
 HOSTILE = ("<b>", "<script>alert(1)</script>", "%{z}", "$x^2$", "${alert(1)}", "&amp;", "{{7*7}}", "2024-01-01")
+# Split as words it begins with "https://": each address is one stretch, and comes only once.
+LINKS = "".join(f"https://wiki.example/{name}/{n * n}\n" for n, name in enumerate(["owl", "fox", "elk", "cat"] * 40))
+SAW = for_page("the old king saw", 200)
 
 
 def test_hostile_tokens_are_shown_literally_everywhere(page: Page, server: Served) -> None:
@@ -96,6 +99,41 @@ def test_a_pasted_text_is_split_as_fits_it_and_one_press_splits_it_otherwise(pag
     note.get_by_role("button", name="Split into pieces").click()
     expect(picked).to_have_text("pieces", timeout=LONG)
     expect(page.locator("#text-message .mg-msg")).to_have_count(0, timeout=LONG)
+
+
+def test_the_prompt_follows_the_text_until_somebody_types_one(page: Page) -> None:
+    box, picked = page.locator("#prompt textarea"), page.locator("#tokenizer label:has(input:checked)")
+    first = page.locator("#examples button").first
+    for text, split in ((LINKS, "letters"), ("the old king saw the small dog . the dog ran .\n" * 30, "words")):
+        page.wait_for_timeout(300)  # The page is at rest.
+        paste(page, text)
+        expect(picked).to_have_text(split, timeout=LONG)
+        # Tokens of the new split, not of the one that the box named while the text came.
+        expect(first).to_have_text(LINKS[:12] if split == "letters" else SAW, timeout=LONG)
+        expect(box).to_have_value(first.get_attribute("title") or "", timeout=LONG)
+    page.locator("#examples button").last.click()
+    expect(box).to_have_value(page.locator("#examples button").last.get_attribute("title") or "", timeout=LONG)
+    paste(page, LINKS)  # What was clicked is the page's own as well.
+    expect(first).to_have_text(LINKS[:12], timeout=LONG)
+    expect(box).to_have_value(LINKS[:12], timeout=LONG)
+
+    # Typed before the answer about a text came, and word for word what was offered: it stays in either case.
+    late: list[Route] = []
+    for typed in ("a beginning of mine", LINKS[:12]):
+        paste(page, LINKS)
+        expect(first).to_have_text(LINKS[:12], timeout=LONG)
+        late.clear()
+        page.route("**/queue/join*", lambda route: late.append(route))
+        paste(page, "the old king saw the small dog . the dog ran .\n" * 30)
+        page.wait_for_timeout(300)
+        box.fill("")
+        box.fill(typed)
+        for route in late:
+            route.continue_()
+        page.unroute("**/queue/join*")
+        expect(first).to_have_text(SAW, timeout=LONG)
+        page.wait_for_timeout(1000)
+        expect(box).to_have_value(typed)
 
 
 def test_settings_typed_right_after_a_paste_are_kept(page: Page) -> None:

@@ -2,8 +2,10 @@
 
 import csv
 import re
+import threading
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from minigpt.api import attention_of_ids, prompt_ids
 from minigpt.copies import copied
 from minigpt.figures import labels
 from minigpt.runs import RunSettings
+from minigpt.ui.explorer import Exploration, Explorer
 from minigpt.ui.guessing import COVER, RANKS
 
 pytestmark = pytest.mark.browser
@@ -205,3 +208,33 @@ def test_the_next_token_is_guessed_before_it_is_seen(
     expect(page.locator("#guess button")).to_have_count(0)
     expect(page.locator("#continuation .cover")).to_have_count(0)
     expect(page.locator("#next-token .main-svg").first).to_be_visible()
+
+
+@pytest.mark.parametrize("ticked", [True, False])
+def test_guess_first_stays_as_it_was_set_while_the_page_was_writing(
+    page: Page, ready: tuple[list[int], minigpt.TrainingState], ticked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box, covers = page.locator("#guess-first input"), page.locator("#continuation .cover")
+    box.set_checked(not ticked)
+    expect(covers).to_have_count(0 if ticked else N_NEW)
+    asked, go_on, explore = threading.Event(), threading.Event(), Explorer.explore
+
+    def slow(*args: Any) -> Exploration:
+        asked.set()
+        assert go_on.wait(LONG / 1000)
+        return explore(*args)
+
+    monkeypatch.setattr(Explorer, "explore", slow)
+    page.fill("#prompt textarea", "the young dog ran")
+    page.click("#generate")
+    assert asked.wait(LONG / 1000)
+    box.set_checked(ticked)
+    expect(covers).to_have_count(N_NEW if ticked else 0)
+    go_on.set()
+    expect(page.locator("#continuation .t.in")).to_have_text(["the", "young", "dog", "ran"], timeout=LONG)
+    expect(covers).to_have_count(N_NEW if ticked else 0)
+    expect(box).to_be_checked(checked=ticked)
+    page.click("#generate")  # It is so from now on.
+    page.wait_for_timeout(1000)
+    expect(covers).to_have_count(N_NEW if ticked else 0)
+    expect(box).to_be_checked(checked=ticked)

@@ -142,7 +142,7 @@ class Endpoints:
                     "train_loss": history.train[-1][1] if history.train else None,
                     "validation_loss": history.validation[-1][1] if history.validation else None,
                     "sample": history.samples[-1][1] if history.samples else "",
-                    "message": now.said,
+                    "message": " ".join(said for said in (now.said, words.rise(now)) if said),
                 }
             if now.status not in ACTIVE or (end is not None and asyncio.get_running_loop().time() >= end):
                 return

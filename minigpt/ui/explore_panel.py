@@ -14,7 +14,7 @@ from minigpt.ui.wires import EACH, LAST, QUIET, Parts, Wires
 # What the handlers return, in the same order.
 SAMPLING_NAMES = ("length", "temperature", "top_k", "top_p", "sampling_seed")
 HEAD_NAMES = ("grid", "head_title", "head", "head_caption")
-TOKEN_NAMES = ("continuation", "told", "back", "forward", "next_title", "guess_first", "guess", "next")
+TOKEN_NAMES = ("continuation", "told", "back", "forward", "next_title", "guess", "next")
 SHOWN_NAMES = ("explore_message", *TOKEN_NAMES, *HEAD_NAMES, "selection")
 EXPLORE_NAMES = (*SHOWN_NAMES, "explored", "explore_title")
 assert (len(SHOWN_NAMES), len(EXPLORE_NAMES)) == (N_SHOWN, N_EXPLORE)

@@ -14,7 +14,7 @@ from minigpt.ui.handlers import LIVE, Page, Update
 from minigpt.ui.view import place
 
 # How many components show a head and a token, and how many `generate` speaks to; the layout lists them in this order.
-N_SHOWN = 1 + 8 + 4 + 1
+N_SHOWN = 1 + 7 + 4 + 1
 N_EXPLORE = N_SHOWN + 2
 NOTHING_BEFORE = words.subtitle("The first token has nothing before it")
 
@@ -38,12 +38,14 @@ class Exploring:
     def generate(
         self, request: gr.Request | None, run: str, prompt: str, selection: Selection, *sampling: Any
     ) -> list[Update]:
-        """Continue the prompt, and show what every head looked at."""
+        """Continue the prompt, and show what every head looked at, as the page that asks wants it."""
         if not run:
             return [words.message(" ".join(words.NOTHING_TO_EXPLORE)), *[gr.skip()] * (N_EXPLORE - 1)]
         exploration, error = door.shown(self._explored, request, run, prompt or "", *sampling)
         if exploration is None:
             return [words.message(error, "err"), *[gr.skip()] * (N_EXPLORE - 1)]
+        # Only now: to write takes a while, in which the person may have begun to guess first, or ceased.
+        selection = self._as_set(request, selection)
         chosen = self.explorer.keep(exploration, selection, self._promised(run))
         tokenizer, n_ctx = exploration.state.tokenizer, exploration.state.config.n_ctx
         notes = [words.unknown_words(exploration.unknown, tokenizer)]
@@ -65,21 +67,26 @@ class Exploring:
             return [gr.skip()] * N_EXPLORE
         return self.generate(request, run, prompt, selection, *sampling)
 
-    def film(self, run: str, step: int | None, selection: Selection) -> list[Update]:
+    def film(self, request: gr.Request | None, run: str, step: int | None, selection: Selection) -> list[Update]:
         """A moment of the film of a run, on the same head and token as the moment before; None for the newest."""
         exploration, error = door.shown(self.explorer.film, run, step)
         if exploration is None:
             return [*self._refused(error), *[gr.skip()] * (N_EXPLORE - N_SHOWN)]
         key = f"{FILM}{run}" if step is None else f"{FILM}{run} {exploration.step}"
-        chosen = replace(selection, key=key)
+        wanted = self._as_set(request, selection)
+        chosen = replace(wanted, key=key)
         if not selection.key.startswith(f"{FILM}{run}"):
-            chosen = replace(self.explorer.placed(exploration, selection, self._promised(run)), key=key)
+            chosen = replace(self.explorer.placed(exploration, wanted, self._promised(run)), key=key)
         shown = [*self.token(exploration, chosen), *self.heads(exploration, chosen, passing=step is None)]
         # While the newest moments pass the selection stays as it is: a click that is on its way must not be undone.
         kept = gr.skip() if chosen == selection else chosen
         newest = ", the newest" if step is None else ""
         title = words.title("3", "Explore", f"film, step {exploration.step:,}{newest}")
         return [[], *shown, kept, gr.update(visible=True), title]
+
+    def _as_set(self, request: gr.Request | None, selection: Selection) -> Selection:
+        session, game = (request.session_hash if request else None) or "", selection.game
+        return replace(selection, game=replace(game, on=self.page.guesses.get(session, game.on)))
 
     def _promised(self, run: str) -> tuple[int, int] | None:
         finding = self._runs.progress(run).finding
@@ -167,8 +174,9 @@ class Exploring:
         """What the background of the tokens shows."""
         return self._shown(selection, replace(selection, colour=colour) if colour in COLOURS else None)
 
-    def guess_first(self, on: bool, selection: Selection) -> list[Update]:
-        """Cover what comes next until it is guessed, or uncover everything."""
+    def guess_first(self, request: gr.Request, on: bool, selection: Selection) -> list[Update]:
+        """Cover what comes next until it is guessed, or uncover everything. No answer sets the tick itself."""
+        self.page.guesses[request.session_hash or ""] = bool(on)
         return self._shown(selection, replace(selection, game=replace(selection.game, on=bool(on))))
 
     def pick_guess(self, selection: Selection, event: gr.SelectData) -> list[Update]:
@@ -207,7 +215,6 @@ class Exploring:
             gr.update(interactive=chosen.position > 0),
             gr.update(interactive=chosen.position < len(exploration.ids)),
             title,
-            chosen.game.on,
             guessing.box(exploration, chosen),
             figures.next_token(bars, n_others, notes) if bars else None,
         ]

@@ -71,7 +71,7 @@ class Filming:
         heads: list[Update] = [gr.skip()] * N_EXPLORE
         if progress.status in ACTIVE or self._runs.flying(run):
             if at == LIVE and film and self._may_move(run, selection):
-                heads = self._exploring.film(run, None, selection)
+                heads = self._exploring.film(request, run, None, selection)
         elif chosen is None:
             heads = self._exploring.arrive(request, run, prompt, selection, *sampling)
         # Somebody may have asked for something else meanwhile: what was asked for stays.
@@ -89,11 +89,11 @@ class Filming:
         session, chosen = request.session_hash or "", min(film, key=lambda known: abs(known - step))
         if chosen != max(film):
             self._page.looks_at[session] = chosen
-            return [title(film, chosen), gr.skip(), *self._exploring.film(run, chosen, selection)]
+            return [title(film, chosen), gr.skip(), *self._exploring.film(request, run, chosen, selection)]
         self._page.looks_at.pop(session, None)
         newest = [title(film, None), gr.update(value=chosen)]
         if self._runs.progress(run).status in ACTIVE:
-            return [*newest, *self._exploring.film(run, None, selection)]
+            return [*newest, *self._exploring.film(request, run, None, selection)]
         return [*newest, *self._exploring.arrive(request, run, prompt, selection, *sampling)]
 
     def _may_move(self, run: str, selection: Selection) -> bool:

@@ -58,6 +58,8 @@ class Page:
         # Texts are read in a place of their own: nothing short waits for one that is long.
         self.turns, self._reading = Turns(max(2, os.cpu_count() or 1)), Turns(1)
         self._closed: OrderedDict[str, None] = OrderedDict()  # pages that were, the newest last
+        # Whether the person at each open page guesses first, as last set: an answer on its way may not know it yet.
+        self.guesses: dict[str, bool] = {}
 
     def turn(self, request: gr.Request | None) -> AbstractContextManager[Turn]:
         """A place to work for whoever asks, as soon as nobody waits who has had less; see `Turns.turn`."""
@@ -197,14 +199,15 @@ class Page:
         lesson: str,
         drawn_with: Settings,
         refused: tuple[str, str],
-        prompt: str,
         examples: list[str],
         preset: str,
         *fields: Any,
     ) -> list[Update]:
         """What the text holds, what a run would use, and what pressing Train would do with it.
 
-        refused: a text and why a file could not take its place, which is said while that text is at hand.
+        refused: a text and why a file could not take its place, which is said while that text is at hand. Which prompts
+        are offered now, and which were before, is told in JSON: whether one of them goes into the box is decided where
+        somebody may be typing (`mgOffer` in box.js).
         """
         asked = door.Fields(*fields)
         size = door.size_name(preset, asked, lesson)
@@ -233,7 +236,6 @@ class Page:
         ids = reading.ids.tolist()
         tokens = (reading.tokenizer.token(index) for index in ids)
         picks = list(door.offered(reading, lesson))
-        stale = (not prompt or prompt in examples) and picks and prompt not in picks
         return [
             words.title("1", "Text", words.plural(len(ids), "token"), fold=True),
             split,
@@ -245,7 +247,7 @@ class Page:
             *([gr.skip()] * len(planned) if self._follows(request) else planned),
             words.examples(picks),
             picks,
-            picks[0] if stale else gr.skip(),
+            json.dumps([examples, picks]),
             gr.update(placeholder=door.film_of(reading, settings)) if settings else gr.skip(),
         ]
 
@@ -343,8 +345,8 @@ class Page:
     def leave(self, request: gr.Request) -> None:
         """A page was closed; its run goes on."""
         session = request.session_hash or ""
-        self.looks_at.pop(session, None)
-        self._following.pop(session, None)
+        for kept in (self.looks_at, self._following, self.guesses):
+            kept.pop(session, None)
         self._closed[session] = None
         while len(self._closed) > MOST_CLOSED:
             self._closed.popitem(last=False)

@@ -226,7 +226,7 @@ def _settings(fields: door.Fields) -> Parts:
     return parts
 
 
-HIDDEN_NAMES = ("run", "arrived", "news", "pending", "mirror", "again", "settling")
+HIDDEN_NAMES = ("run", "arrived", "news", "pending", "mirror", "again", "settling", "offering")
 FIELD_NAMES = door.Fields._fields
 KNOB_NAMES = tuple(f"knob_{index}" for index in range(door.N_KNOBS))
 # What the handlers of the same names return, in the same order.
@@ -235,7 +235,7 @@ LOOK_NAMES = ("train_title", "train", "pause", "step", "stop", "status", "run_me
 OPEN_NAMES = ("run", "lesson", "drawn_with", "text", "own", "fitted", "look_for", "preset", *FIELD_NAMES, "prompt",
               "train_message")  # fmt: skip
 DESCRIBE_NAMES = ("text_title", "split_note", "facts", "preview", "text_message", "settings_message", "settings",
-                  "train_title", "curve", "status", "lesson_notes", "examples", "prompts", "prompt",
+                  "train_title", "curve", "status", "lesson_notes", "examples", "prompts", "offering",
                   "film_of")  # fmt: skip
 GUIDE_NAMES = ("guide", "place", "guide_offer", "pending")
 ACT_NAMES = ("prompt", "run", "train_message", *EXPLORE_NAMES)
@@ -269,10 +269,12 @@ def _wire_text(page: Page, wires: Wires) -> None:
     opening.wire(wires)
     wires.on("select split_note", page.split_as, (), "tokenizer")
     wires.on("change tokenizer", page.pick_tokenizer, "tokenizer", "pieces", **EACH)
-    told = ("text", "run", "lesson", "drawn_with", "refused", "prompt", "prompts", *fields)
+    told = ("text", "run", "lesson", "drawn_with", "refused", "prompts", *fields)
     in_turn = {**LAST, "concurrency_id": "describe"}
     wires.on(("change", "refused", *fields), page.describe, told, DESCRIBE_NAMES, **in_turn)
     settled.then(page.describe, wires.named(told), wires.named(DESCRIBE_NAMES), **QUIET, **in_turn)
+    offer = "(offering, prompt) => window.mgOffer(offering, prompt)"
+    wires.on("change offering", None, "offering prompt", "prompt", js=offer, **EACH)
 
 
 def _wire_training(page: Page, wires: Wires, blocks: gr.Blocks) -> Any:
@@ -297,7 +299,7 @@ def _wire_return(page: Page, returning: Returning, wires: Wires, opened: Any) ->
     keep = f"(...values) => {{ window.mgKeep({json.dumps(names)}, values); return []; }}"
     wires.on(("change", *names), None, names, (), js=keep, **EACH)
     wires.on("change selection drawn_with", returning.mirror, "selection drawn_with", "mirror", **EACH)
-    back = (*TYPED, "drawn_with", "own", "cleared", "fitted", *EXPLORE_NAMES)
+    back = (*TYPED, "drawn_with", "own", "cleared", "fitted", "guess_first", *EXPLORE_NAMES)
     assert len(back) == N_RETURN
     kept, told = wires.named("again run"), wires.named(back)
     opened.then(returning.come_back, kept, told, js="(_, run) => [window.mgKept(), run]", **QUIET)

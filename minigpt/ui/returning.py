@@ -15,7 +15,7 @@ from minigpt.ui.handlers import Page, Update
 TYPED = ("text", "lesson", "preset", *door.Fields._fields, "prompt", "length", "temperature", "top_k", "top_p",
          "sampling_seed")  # fmt: skip
 SAMPLING = TYPED[-5:]
-N_RETURN = len(TYPED) + 4 + N_EXPLORE
+N_RETURN = len(TYPED) + 5 + N_EXPLORE
 
 
 class Returning:
@@ -38,10 +38,12 @@ class Returning:
         back += [known[name] if isinstance(known.get(name), str) else gr.skip() for name in ("own", "cleared")]
         back.append(typed["text"] if isinstance(typed.get("text"), str) else gr.skip())
         explored: list[Update] = [gr.skip()] * N_EXPLORE
-        selection = _selection(mirror.get("selection"))
+        selection, guesses = _selection(mirror.get("selection")), gr.skip()
         if selection and run and known.get("run") == run:
+            guesses = self._page.guesses.setdefault(request.session_hash or "", selection.game.on)
+            selection = replace(selection, game=replace(selection.game, on=guesses))
             explored = self._explored(request, run, selection, known)
-        return [*back, *explored]
+        return [*back, guesses, *explored]
 
     def _explored(self, request: gr.Request, run: str, selection: Selection, known: dict[str, Any]) -> list[Update]:
         session = request.session_hash or ""
@@ -49,7 +51,8 @@ class Returning:
             of, *step = selection.key.removeprefix(FILM).split()
             if of == run and step and step[0].isdecimal():
                 self._page.looks_at[session] = int(step[0])
-            shown = self._exploring.film(run, int(step[0]) if step and step[0].isdecimal() else None, selection)
+            at = int(step[0]) if step and step[0].isdecimal() else None
+            shown = self._exploring.film(request, run, at, selection)
             return shown if of == run else [gr.skip()] * N_EXPLORE
         self._page.looks_at[session] = None
         exploration, _ = door.shown(self._exploring.explorer.find, selection)
@@ -61,8 +64,8 @@ class Returning:
         if not isinstance(prompt, str):
             return [gr.skip()] * N_EXPLORE
         sampling = known.get("sampling")
-        sampling = sampling if isinstance(sampling, list) else ()
-        shown = self._exploring.generate(request, run, prompt, selection, *sampling)
+        asked = sampling if isinstance(sampling, list) else ()
+        shown = self._exploring.generate(request, run, prompt, selection, *asked)
         fresh = shown[-3]
         if not isinstance(fresh, Selection):
             return shown
