@@ -23,6 +23,7 @@ from minigpt.training import TrainingState, advance, begin
 
 TEXT = "the old king saw the small dog . the dog ran to the old king . he fed it .\n" * 30
 N_RUNS = 3
+NONE = torch.empty(0)
 WORKERS, SERVERS, STEPS = (32, 6, 4_000) if os.environ.get("MINIGPT_LONG") else (8, 2, 500)
 
 
@@ -43,7 +44,7 @@ def differences(run: TrainingState, other: TrainingState) -> list[str]:
     """What of two states is not the same to the last bit."""
     mine, theirs = run.model.state_dict(), other.model.state_dict()
     found = [name for name in theirs if not torch.equal(mine[name], theirs[name])]
-    found += [name for name in other.optimiser if not torch.equal(run.optimiser[name], other.optimiser[name])]
+    found += [name for name in other.optimiser if not torch.equal(run.optimiser.get(name, NONE), other.optimiser[name])]
     curves = ("train", "validation", "samples")
     found += [name for name in curves if getattr(run.history, name) != getattr(other.history, name)]
     return found + ["rng"] * (not torch.equal(run.rng, other.rng)) + ["step"] * (run.step != other.step)
