@@ -39,7 +39,7 @@ print("torch._dynamo" in sys.modules, inspect.getfile is file_of, *sorted(set(re
     assert set(stubs) <= {"Api", "Fragment", "PlotlyView"}, "made while the page is built; Gradio has eighty more"
 
 
-def test_the_page_is_served_before_the_workers_begin(monkeypatch):
+def test_the_page_is_served_before_the_workers_begin(monkeypatch, tmp_path):
     order: list[str] = []
 
     class Blocks:
@@ -49,6 +49,8 @@ def test_the_page_is_served_before_the_workers_begin(monkeypatch):
             return None, "http://there", None
 
     class Runs:
+        folder = tmp_path
+
         def close(self) -> None:
             order.append("closed")
 
