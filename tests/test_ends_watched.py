@@ -19,7 +19,7 @@ N_STREAMS = 6
 @pytest.mark.browser
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
-@pytest.mark.parametrize("ask", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("ask", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_a_server_that_is_looked_at_ends_within_five_seconds_and_leaves_nothing(
     browser: Browser, tmp_path: Path, ask: signal.Signals
 ) -> None:

@@ -1,6 +1,8 @@
 """Workers and servers are killed again and again while nobody looks: each run ends with the bits of an undisturbed one.
 
-The long form, with 32 workers and 6 servers: MINIGPT_LONG=1 python -m pytest -s tests/test_kills.py
+The long form, with 32 workers and 6 servers:
+
+    MINIGPT_LONG=1 python -m pytest -s -o faulthandler_timeout=0 tests/test_kills.py
 """
 
 import os
@@ -24,7 +26,7 @@ from minigpt.training import TrainingState, advance, begin
 TEXT = "the old king saw the small dog . the dog ran to the old king . he fed it .\n" * 30
 N_RUNS = 3
 NONE = torch.empty(0)
-WORKERS, SERVERS, STEPS = (32, 6, 4_000) if os.environ.get("MINIGPT_LONG") else (8, 2, 500)
+WORKERS, SERVERS, STEPS = (32, 6, 1_500) if os.environ.get("MINIGPT_LONG") else (8, 2, 500)
 
 
 def settings(seed: int) -> RunSettings:
