@@ -1,4 +1,4 @@
-"""Workers and servers are killed again and again while nobody looks: each run ends with the bits of an undisturbed one.
+"""Workers and servers are killed again and again while nobody looks: each run has the bits of an undisturbed one.
 
 The long form, with 32 workers and 6 servers:
 
@@ -9,14 +9,13 @@ import os
 import random
 import signal
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
 import torch
 from gate import Gate
-from own_server import OwnServer, own_server, step_on_disk, wait
+from own_server import OwnServer, own_server, wait
 
 from minigpt.checkpoint import STATE, load
 from minigpt.config import GPTConfig, TrainingConfig
@@ -26,20 +25,20 @@ from minigpt.training import TrainingState, advance, begin
 TEXT = "the old king saw the small dog . the dog ran to the old king . he fed it .\n" * 30
 N_RUNS = 3
 NONE = torch.empty(0)
-WORKERS, SERVERS, STEPS = (32, 6, 1_500) if os.environ.get("MINIGPT_LONG") else (8, 2, 500)
+WORKERS, SERVERS = (32, 6) if os.environ.get("MINIGPT_LONG") else (8, 2)
 
 
 def settings(seed: int) -> RunSettings:
     return RunSettings(
         config=GPTConfig(n_ctx=32, d_model=32, n_heads=2, n_layers=2),
-        training=TrainingConfig(steps=STEPS, batch_size=8, eval_every=50, sample_tokens=5, seed=seed),
+        training=TrainingConfig(steps=100_000, batch_size=8, eval_every=50, sample_tokens=5, seed=seed),
     )
 
 
-def alone(seed: int) -> TrainingState:
+def alone(seed: int, steps: int) -> TrainingState:
     """What nobody disturbs."""
     asked = settings(seed)
-    return advance(begin(TEXT, asked.tokenizer, asked.config, asked.training), STEPS)
+    return advance(begin(TEXT, asked.tokenizer, asked.config, asked.training), steps)
 
 
 def differences(run: TrainingState, other: TrainingState) -> list[str]:
@@ -53,26 +52,22 @@ def differences(run: TrainingState, other: TrainingState) -> list[str]:
 
 
 class Killer:
-    """Kills at moments that are spread over the training, and waits each time until every run has gone on."""
+    """Kills at odd moments, and waits each time until every run has gone on."""
 
     def __init__(self, server: OwnServer, ids: list[str]) -> None:
         self.server, self.runs, self.random = server, [server.folder / run_id for run_id in ids], random.Random(0)
         self.workers = self.servers = 0
 
-    def trained(self) -> float:
-        """The share of all steps that are on the disk."""
-        return sum(map(step_on_disk, self.runs)) / N_RUNS / STEPS
-
     def some_workers(self) -> None:
-        """One or all, in the midst of whatever they do; while they import it counts no less."""
+        """All, or now and then only one, in the midst of whatever they do; while they import it counts no less."""
         wait(self.server.workers, "there is a worker")
         alive = self.server.workers()
-        victims = self.random.sample(alive, min(len(alive), WORKERS - self.workers, self.random.choice((1, 2))))
+        most = min(WORKERS - self.workers, self.random.choice((1, 2, 2, 2)))
         time.sleep(0.5 * self.random.random())  # Slices take 0.3 s.
         before = self._saved()
-        for victim in victims:
+        for victim in self.random.sample(alive, min(len(alive), most)):
             victim.kill()
-        self.workers += len(victims)
+            self.workers += 1
         # A run survives two deaths in a row, and this test is not about the third.
         self._all_go_on(before)
 
@@ -89,8 +84,6 @@ class Killer:
 
     def next(self) -> bool:
         """Kill whoever's turn it is; False once that was all."""
-        wait(lambda: self.trained() > 0.9 * (self.workers + self.servers) / (WORKERS + SERVERS), "so much is trained")
-        assert self.trained() < 1, "all is trained before all were killed"
         if self.servers < SERVERS and self.servers / SERVERS <= self.workers / WORKERS - 1 / (SERVERS + 1):
             self.the_server()
         elif self.workers < WORKERS:
@@ -100,7 +93,7 @@ class Killer:
         return True
 
     def _saved(self) -> dict[Path, int]:
-        return {run: (run / STATE).stat().st_mtime_ns for run in self.runs if step_on_disk(run) < STEPS}
+        return {run: (run / STATE).stat().st_mtime_ns for run in self.runs}
 
     def _all_go_on(self, before: dict[Path, int]) -> None:
         wait(
@@ -110,26 +103,30 @@ class Killer:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unchecked")  # What nobody disturbs is trained here, and should take no longer than there.
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no such signal")
 def test_runs_that_nobody_watches_keep_their_bits_whoever_is_killed(tmp_path: Path) -> None:
     folder, began = tmp_path / "runs", time.monotonic()
     runs = Runs(folder, Gate, 1)  # An earlier server, which ended before the first step.
     ids = [runs.start(TEXT, settings(seed)) for seed in range(N_RUNS)]
     runs.close()
-    with own_server(folder, tmp_path) as server, ThreadPoolExecutor(1) as beside:
-        undisturbed = [beside.submit(alone, seed) for seed in range(N_RUNS)]
+    with own_server(folder, tmp_path) as server:
         killer = Killer(server, ids)
         while killer.next():
             pass
-        wait(lambda: killer.trained() == 1, "all is trained")
-        server.end()
-        pairs = zip(ids, undisturbed, strict=True)
-        found = {run: differences(load(folder / run), state.result()) for run, state in pairs}
-    said = [Runs(folder, Gate, 1).progress(run_id).said for run_id in ids]
+        orphans = server.workers()
+        server.kill()
+        psutil.wait_procs(orphans, timeout=20)
+    killed = time.monotonic() - began
+    found, steps = [], []
+    for seed, run_id in enumerate(ids):
+        state = load(folder / run_id)
+        steps.append(state.step)
+        found += [(seed, name) for name in differences(state, alone(seed, state.step))]
     print(
-        f"\n{killer.workers} workers and {killer.servers} servers killed in {time.monotonic() - began:.0f} s; "
-        f"{sum(map(bool, found.values()))} of {N_RUNS} runs differ from undisturbed ones of {STEPS:,} steps"
+        f"\n{killer.workers} workers and {killer.servers} servers killed in {killed:.0f} s, at steps {steps} "
+        f"{len({seed for seed, _ in found})} of {N_RUNS} runs differ from undisturbed ones"
     )
     assert (killer.workers, killer.servers) == (WORKERS, SERVERS)
-    assert list(found.values()) == [[]] * N_RUNS, found
-    assert said == [""] * N_RUNS
+    assert found == []
+    assert [Runs(folder, Gate, 1).progress(run_id).said for run_id in ids] == [""] * N_RUNS
