@@ -12,7 +12,7 @@
   let home = null; // where Gradio asks; a proxy may have put it below a path
   const api = (path) => new URL(`${home ?? window.gradio_config.root}/gradio_api/${path}`, location.href);
   let session = null; // in place of the one that the page began with
-  let lost = null, restoring = "", restored = null;
+  let lost = null, reached = null, restoring = "", restored = null;
   let out = null, upstream = null, heard = Date.now();
 
   const wait = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -55,7 +55,7 @@
     out = null;
   }
 
-  async function again() {
+  async function again(reach) {
     say(true);
     upstream?.abort();
     let id;
@@ -65,6 +65,7 @@
     session = Math.random().toString(36).slice(2);
     heard = Date.now();
     alive(session);
+    reach();
     const field = document.querySelector("#again textarea, #again input");
     restoring = JSON.stringify({ ...kept(), typed: null, nonce: session });
     const done = new Promise((resolve) => { restored = resolve; });
@@ -76,7 +77,10 @@
   }
 
   function loses() {
-    lost ??= again().catch((error) => console.warn(error)).finally(() => { lost = null; });
+    if (lost) return;
+    let reach;
+    reached = new Promise((resolve) => { reach = resolve; });
+    lost = again(reach).catch((error) => console.warn(error)).finally(() => { reach(); lost = null; });
   }
 
   // Tells the server that the page is open, as Gradio does for the session that it began.
@@ -90,9 +94,11 @@
 
   async function ask(address, init) {
     const body = JSON.parse(init.body);
+    // Pause and Stop need no more than the server; all else what it remembers of this page, which comes back first.
+    const steers = /\/run\/\w+\/?$/.test(address.pathname) && !body.data?.includes(null);
     for (;;) {
       const mine = restoring && body.data?.[0] === restoring;
-      if (lost && !mine) await lost;
+      if (lost && !mine) await (steers ? reached : lost);
       if (session) body.session_hash = session;
       let answer = null;
       try { answer = await native(address, { ...init, body: JSON.stringify(body) }); } catch { /* said below */ }
@@ -102,8 +108,8 @@
         if (mine) restoring = id;
         return answer;
       }
-      if (mine) await wait(EVERY);
-      else loses();
+      if (!mine) loses();
+      await wait(EVERY);
     }
   }
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
+from damages import MODEL, RECORD, REST, cut, refuse_the_locked
 from gate import SETTINGS, TEXT, Gate, until
 
 from minigpt import checkpoint
@@ -27,71 +27,13 @@ def made(tmp_path_factory) -> tuple[Path, str, str]:
     return folder, *ids
 
 
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-20])
-
-
-def rewrite(path: Path, change: Callable[[dict], None]) -> None:
-    kept = json.loads(path.read_text())
-    change(kept)
-    path.write_text(json.dumps(kept))
-
-
-def reshape(path: Path, change: Callable[[torch.Tensor], torch.Tensor]) -> None:
-    tensors, said = checkpoint._read(path)
-    name = next(name for name in tensors if name.startswith("model.") and tensors[name].ndim == 2)
-    path.write_bytes(checkpoint._packed({**tensors, name: change(tensors[name])}, said))
-
-
-def newer(path: Path) -> None:
-    tensors, said = checkpoint._read(path)
-    data = checkpoint._packed(tensors, said)
-    path.write_bytes(data.replace(b'\\"version\\": 2', b'\\"version\\": 9'))
-
-
-def locked(path: Path) -> None:
-    path.chmod(0)
-
-
-MODEL = {
-    checkpoint.CUT: lambda run: cut(run / STATE),
-    checkpoint.GONE: lambda run: (run / STATE).unlink(),
-    checkpoint.EMPTY: lambda run: (run / STATE).write_bytes(b""),
-    checkpoint.UNREADABLE: lambda run: (run / STATE).write_bytes(b"x" * 4000 + (run / STATE).read_bytes()[4000:]),
-    checkpoint.NOT_NUMBERS: lambda run: reshape(run / STATE, lambda tensor: tensor * torch.nan),
-    checkpoint.MISFIT: lambda run: reshape(run / STATE, lambda tensor: tensor[:-1]),
-    checkpoint.NEWER: lambda run: newer(run / STATE),
-    checkpoint.NO_RIGHT: lambda run: locked(run / STATE),
-}
-RECORD = {
-    store.RECORD_CUT: lambda run: cut(run / store.RECORD),
-    store.RECORD_LACKS: lambda run: rewrite(run / store.RECORD, lambda kept: kept.pop("until")),
-    store.RECORD_ODD: lambda run: (run / store.RECORD).write_text("not JSON"),
-    store.RECORD_EMPTY: lambda run: (run / store.RECORD).write_text(""),
-    store.RECORD_GONE: lambda run: (run / store.RECORD).unlink(),
-}
-REST = {
-    f"{store.TEXT_GONE} {recovery.STAYS}": lambda run: (run / store.TEXT).unlink(),
-    store.TEXT_CHANGED: lambda run: (run / store.TEXT).write_text("another"),
-    recovery.damaged_moments(1): lambda run: cut(run / store.FILM / "3.npz"),
-    recovery.missing_moments(1): lambda run: (run / store.FILM / "3.npz").unlink(),
-}
-
-
 @pytest.fixture
 def damaged(made, tmp_path, monkeypatch) -> Callable[[Callable[[Path], None]], tuple[Runs, Gate, str, str]]:
     def damage(harm: Callable[[Path], None]) -> tuple[Runs, Gate, str, str]:
         folder, broken, whole = made
         shutil.copytree(folder, tmp_path / "runs")
         harm(tmp_path / "runs" / broken)
-        opened = checkpoint.safe_open
-
-        def refuse(path: Path, **options: str):  # Root may read what nobody may.
-            if path.stat().st_mode & 0o777 == 0:
-                raise PermissionError(13, "no", str(path))
-            return opened(path, **options)
-
-        monkeypatch.setattr(checkpoint, "safe_open", refuse)
+        refuse_the_locked(monkeypatch)
         gate = Gate()
         return Runs(tmp_path / "runs", lambda: gate, 1), gate, broken, whole
 

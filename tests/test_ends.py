@@ -1,5 +1,6 @@
 """The server ends as it is asked to, with its workers, in the midst of a slice; the next one goes on unwatched."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -9,9 +10,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from own_server import own_server
 
 from minigpt.config import GPTConfig, TrainingConfig
-from minigpt.runs import Runs, RunSettings
+from minigpt.runs import Runs, RunSettings, hold, local
 from minigpt.runs.local import Worker
 
 ROOT = Path(__file__).parent.parent
@@ -75,3 +77,27 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("Runs cannot be kept in ")
     assert done.stderr.endswith("Name another folder in MINIGPT_RUNS.\n")
+
+
+def test_a_folder_of_runs_has_one_server_until_that_is_gone_however_it_went(tmp_path):
+    with own_server(tmp_path / "runs", tmp_path) as first:
+        env = {**os.environ, "MINIGPT_RUNS": str(tmp_path / "runs")}
+        command = [sys.executable, "app.py"]
+        second = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=120)
+        assert (second.returncode, second.stdout) == (1, "")
+        assert second.stderr == (
+            f"Another server keeps its runs in {tmp_path / 'runs'}. End it, or name another folder in MINIGPT_RUNS.\n"
+        )
+        first.kill()
+        first.start()  # On the same folder: nothing of the lock is left.
+        assert first.process.poll() is None
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+def test_a_folder_that_knows_no_locks_has_a_server_all_the_same(tmp_path, monkeypatch, number):
+    def refuse(*_: object, **__: object) -> bool:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(local, "lock_descriptor", refuse)
+    assert hold(tmp_path)
+    assert hold(tmp_path / "not there")

@@ -83,7 +83,7 @@ def written(page: Page) -> str:
 
 @pytest.mark.browser
 def test_offline_for_a_while_everything_stays_and_what_was_pressed_is_done_then(
-    browser: Browser, server: Served
+    browser: Browser, server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
     open_page(page, server.url)
@@ -99,12 +99,24 @@ def test_offline_for_a_while_everything_stays_and_what_was_pressed_is_done_then(
     assert server.runs.progress(run).status == "training"
     assert "step" in page.inner_text("#status")
     assert written(page) == was
+    explored, paused_by_then = Returning._explored, []
+
+    def waits(*args: object) -> object:
+        """What the page looked at comes back last: Pause must not wait for it."""
+        end = time.monotonic() + 5
+        while server.runs.progress(run).status != "paused" and time.monotonic() < end:
+            time.sleep(0.05)
+        paused_by_then.append(server.runs.progress(run).status)
+        return explored(*args)
+
+    monkeypatch.setattr(Returning, "_explored", waits)
     page.context.set_offline(False)
     back = until(page, "() => !document.querySelector('#mg-lost')")
     paused = back + until(page, "() => !document.querySelector('#train').disabled")
     print(
         f"\noffline: said after {said:.1f} s; back {back:.1f} s after the network, paused as asked after {paused:.1f} s"
     )
+    assert paused_by_then == ["paused"]
     assert server.runs.progress(run).status == "paused"
     assert "Paused" in page.inner_text("#status")
     assert page.input_value(PROMPT) == "typed offline"
@@ -114,7 +126,7 @@ def test_offline_for_a_while_everything_stays_and_what_was_pressed_is_done_then(
     press(page, "#continuation .t:nth-of-type(2)")
     until(page, "() => document.querySelectorAll('#continuation .t.on').length === 1")
     expect(page.locator("#explore-message .mg-msg")).to_have_count(0)
-    assert back <= 3 * BUSY
+    assert back <= paused <= 3 * BUSY
     server.runs.stop(run)
     page.context.close()
 

@@ -1,6 +1,6 @@
 """A run's life: record, scheduler, workers, store."""
 
-from minigpt.runs.local import local_runs, runs_folder, warm_up
+from minigpt.runs.local import hold, local_runs, runs_folder, warm_up
 from minigpt.runs.record import ACTIVE, Progress, RunSettings, UnknownRun
 from minigpt.runs.scheduler import Runs
 from minigpt.runs.worker import NICE, work
@@ -12,6 +12,7 @@ __all__ = [
     "RunSettings",
     "Runs",
     "UnknownRun",
+    "hold",
     "local_runs",
     "runs_folder",
     "warm_up",

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from filelock import lock_descriptor
+
 from minigpt.runs.scheduler import Runs
 from minigpt.runs.worker import measure_speed, prepare_process
 
@@ -26,6 +28,28 @@ def n_cores() -> int:
 def runs_folder() -> Path:
     """Where runs are kept: MINIGPT_RUNS or ~/.cache/minigpt/runs."""
     return Path(os.environ.get("MINIGPT_RUNS") or Path.home() / ".cache" / "minigpt" / "runs")
+
+
+LOCK = "server.lock"
+
+
+def hold(folder: Path) -> bool:
+    """Keep a folder of runs to this server until its process ends, however that ends; False where another has it.
+
+    Two would train the same runs, and delete what the other one writes. True as well where nobody can tell, in a
+    bucket without locks for example, or where the folder may only be read.
+    """
+    descriptor = None
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        if lock_descriptor(descriptor, blocking=False):
+            return True  # The file stays open: with its process the lock goes.
+        held = False
+    except OSError:
+        held = True
+    if descriptor is not None:
+        os.close(descriptor)
+    return held
 
 
 class Worker(ProcessPoolExecutor):

@@ -62,10 +62,12 @@ class Filming:
         film = self._runs.film(run)
         at = self._page.looks_at.get(session, LIVE)
         last, chosen = max(progress.n_steps, progress.step), at if isinstance(at, int) else None
+        # A run whose model is damaged still has its film, but nobody knows of which tokens: it shows when heads began.
+        names = door.shown(self._exploring.explorer.names, run, film)[0] or ()
         shown = [
             title(film, chosen),
-            gr.update(maximum=last, interactive=bool(film), value=max(film, default=0) if chosen is None else chosen),
-            note(film, progress, self._exploring.explorer.names(run, film)),
+            gr.update(maximum=last, interactive=bool(names), value=max(film, default=0) if chosen is None else chosen),
+            note(film, progress, names),
             births(film, last, progress.settings.tokenizer),
         ]
         heads: list[Update] = [gr.skip()] * N_EXPLORE
@@ -115,7 +117,7 @@ def title(film: dict[int, Frame], chosen: int | None) -> list[Node]:
 
 def note(film: dict[int, Frame], progress: Progress, names: tuple[str, ...]) -> list[Node]:
     """What the film holds, in one line, and its steps for the slider's keys."""
-    if not film:
+    if not film or not names:
         return []
     steps = ",".join(map(str, film))
     of = (" " if progress.settings.tokenizer == "word" else "").join(for_page(name, 24) for name in names)

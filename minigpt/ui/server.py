@@ -15,7 +15,7 @@ import torch
 from minigpt import limits
 from minigpt.files import MAX_BYTES
 from minigpt.paths import asset
-from minigpt.runs import local_runs
+from minigpt.runs import hold, local_runs
 from minigpt.ui.delivery import early
 from minigpt.ui.doorkeeper import doorkeeper
 from minigpt.ui.handlers import Page
@@ -83,6 +83,12 @@ def serve() -> None:
         why = error.strerror or "unknown reason"
         print(f"Runs cannot be kept in {error.filename}: {why}. Name another folder in MINIGPT_RUNS.", file=sys.stderr)
         raise SystemExit(1) from None
+    if not hold(runs.folder):
+        print(
+            f"Another server keeps its runs in {runs.folder}. End it, or name another folder in MINIGPT_RUNS.",
+            file=sys.stderr,
+        )
+        raise SystemExit(1)
     # What Gradio and the page write for one visit is below one folder, which goes with the server.
     tempfile.tempdir = tempfile.mkdtemp(prefix="minigpt-")
     try:
