@@ -84,7 +84,9 @@ def test_behind_nginx_the_page_below_a_path_works_and_asks_for_nothing_outside_i
         # More than the megabyte that nginx lets through by itself.
         long = tmp_path / "long.txt"
         long.write_text("the old king saw the small dog . the small dog ran . " * 24_000)
-        page.set_input_files("input[type=file]", long)
+        with page.expect_response("**/upload*") as sent:
+            page.set_input_files("input[type=file]", long)
+        assert sent.value.ok, f"{sent.value.status} {sent.value.url}"
         expect(page.locator("#file-note")).to_contain_text("“long.txt”", timeout=LONG)
         page.fill("#text textarea", "the old king saw the small dog . the small dog ran . " * 12)
         expect(page.locator("#lesson input")).to_have_value("Your own text")
