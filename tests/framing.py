@@ -1,11 +1,16 @@
 """A page of another site that holds miniGPT in a frame as tall as itself, as the Hub holds a Space."""
 
 import html
+import json
 import shutil
 import subprocess
 import tarfile
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
+
+import browsing
+from playwright.sync_api import Browser, BrowserContext
 
 # The parent's half of iframe-resizer 4 in ten lines: it greets the frame, and does as the answers say.
 SMALL = """
@@ -46,6 +51,25 @@ def parent(address: str, resizer: str) -> str:
 <script>{script}</script></body></html>"""
 
 
-def signed(url: str) -> str:
+def signed(url: str, theme: str = "light") -> str:
     """The address that the Hub gives its frame."""
-    return f"{url}?__theme=light&__sign={quote('eyJ.secret')}"
+    return f"{url}?__theme={theme}&__sign={quote('eyJ.secret')}"
+
+
+# What a reader can choose in Chromium's settings, and what that does to localStorage in a frame of another site:
+# "denied" raises SecurityError at the first touch; "apart" blocks cookies, and keeps a store for each host's frames.
+CHOICES: dict[str, dict[str, Any]] = {
+    "denied": {"content_settings": {"exceptions": {"cookies": {"http://127.0.0.1,*": {"setting": 2}}}}},
+    "apart": {"cookie_controls_mode": 1, "block_third_party_cookies": True},
+    "open": {},
+}
+FOUND = """() => { try { localStorage.setItem("mg-test", 1); localStorage.removeItem("mg-test"); return "open" }
+    catch (error) { return error.name } }"""
+
+
+def reader(browser: Browser, path: str, folder: Path, storage: str, **options: Any) -> BrowserContext:
+    """A browser of one reader, with a choice of `CHOICES` in its settings; `folder` holds its profile."""
+    (folder / "Default").mkdir(parents=True)
+    (folder / "Default" / "Preferences").write_text(json.dumps({"profile": CHOICES[storage]}), encoding="utf-8")
+    launch = browser.browser_type.launch_persistent_context
+    return launch(str(folder), executable_path=path, args=browsing.FLAGS, **options)

@@ -12,6 +12,7 @@ import pytest
 
 from minigpt.command import parser, prompt_of, run, settings_of, text_of
 from minigpt.corpora import LESSONS
+from minigpt.runs.scheduler import new_id
 
 # Read by every Python that is started here, the workers too: what Windows does not have.
 WITHOUT = """
@@ -127,6 +128,12 @@ def test_ctrl_c_pauses_the_run_and_says_how_to_go_on(place):
         assert time.monotonic() - begun < 60
     assert re.search(r"Paused at step [\d,]+ of 5,000\. The page goes on: \S+\n$", said)
     assert "Traceback" not in said
+
+
+def test_the_name_of_a_run_is_never_taken_for_an_option(monkeypatch):
+    drawn = iter(["-ab", "--c", "a-b"])
+    monkeypatch.setattr("secrets.token_urlsafe", lambda n: next(drawn))
+    assert parser().parse_args(["generate", new_id(), "the old king"]).run == "a-b"
 
 
 def test_help_shows_every_command_at_work(capsys):

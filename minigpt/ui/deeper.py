@@ -8,6 +8,7 @@ import gradio as gr
 from minigpt.ui import door, guessing, words
 from minigpt.ui.explorer import Exploration, Explorer, Selection
 from minigpt.ui.fragment import Fragment
+from minigpt.ui.heads_tab import HeadsTab
 from minigpt.ui.wires import LAST, QUIET, Parts, Wires
 
 GUESSING = "Guess first keeps the answer covered. Guess the token, or switch it off, to look deeper."
@@ -67,10 +68,13 @@ class Deeper:
         told = words.message(closed(exploration, selection)) if exploration else []
         updates: list[Any] = [gr.update(visible=exploration is not None), told]
         for name, tab in self.tabs.items():
-            if exploration is None or name != open_tab or told:
-                updates += [gr.skip()] * len(tab.outputs)
-                continue
-            shown = tab.show(exploration, selection)
+            if exploration is None or name != open_tab:
+                shown = [gr.skip()] * len(tab.outputs)
+            elif told:  # In a frame what is hidden keeps its room, so that the page does not grow when the run ends.
+                held = exploration.film_step is not None and isinstance(tab, HeadsTab)
+                shown = tab.empty(exploration, selection) if held else [gr.skip()] * len(tab.outputs)
+            else:
+                shown = tab.show(exploration, selection)
             assert len(shown) == len(tab.outputs), name
             updates += shown
         return updates

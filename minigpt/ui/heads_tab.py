@@ -58,6 +58,11 @@ class HeadsTab:
             button = gr.update(visible=True, value=f"Measure what muting each head costs, {about}")
         return [[h("p", note, cls="mg-note")], button, [self._table(exploration, diagnosis, selection)]]
 
+    def empty(self, exploration: Exploration, selection: Selection) -> list[Any]:
+        """As high as `show` will be, with nothing measured."""
+        note = head_words.unscored(exploration.state.config)
+        return [[h("p", note, cls="mg-note")], gr.update(visible=False), [self._table(exploration, None, selection)]]
+
     def wire(self, wires: Wires) -> None:
         """A press on the name of a head opens it; costs that are missing are measured a few at a time."""
         wires.on("select heads_table", self.pick, "selection", SHOWN_NAMES, **EACH)
