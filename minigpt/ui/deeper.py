@@ -71,8 +71,9 @@ class Deeper:
             if exploration is None or name != open_tab:
                 shown = [gr.skip()] * len(tab.outputs)
             elif told:  # In a frame what is hidden keeps its room, so that the page does not grow when the run ends.
-                held = exploration.film_step is not None and isinstance(tab, HeadsTab)
-                shown = tab.empty(exploration, selection) if held else [gr.skip()] * len(tab.outputs)
+                shown = [gr.skip()] * len(tab.outputs)
+                if exploration.film_step is not None and isinstance(tab, HeadsTab):
+                    shown = tab.empty(exploration, selection)
             else:
                 shown = tab.show(exploration, selection)
             assert len(shown) == len(tab.outputs), name
