@@ -1,5 +1,8 @@
 """How much one visitor may take: one table of numbers, each to be set from outside, each with its sentence."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from minigpt import limits
@@ -31,3 +34,9 @@ def test_a_variable_that_is_no_number_ends_the_start_with_a_sentence(
     monkeypatch.setenv("MINIGPT_CELLS", value)
     with pytest.raises(ValueError, match=r"MINIGPT_CELLS must be a whole number from 1 up, such as 500000"):
         limits.check_environment()
+
+
+def test_who_keeps_a_server_finds_every_limit_in_the_document() -> None:
+    said = (Path(__file__).parent.parent / "docs" / "hosting.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(MINIGPT_\w+)` \| ([\d,]+) \|", said, re.M))
+    assert rows == {limit.name: f"{limit.usual:,}" for limit in limits.ALL}
