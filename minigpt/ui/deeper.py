@@ -68,11 +68,13 @@ class Deeper:
         told = words.message(closed(exploration, selection)) if exploration else []
         updates: list[Any] = [gr.update(visible=exploration is not None), told]
         for name, tab in self.tabs.items():
+            shown: list[Any]
             if exploration is None or name != open_tab:
                 shown = [gr.skip()] * len(tab.outputs)
             elif told:  # In a frame what is hidden keeps its room, so that the page does not grow when the run ends.
-                held = exploration.film_step is not None and isinstance(tab, HeadsTab)
-                shown = tab.empty(exploration, selection) if held else [gr.skip()] * len(tab.outputs)
+                shown = [gr.skip()] * len(tab.outputs)
+                if exploration.film_step is not None and isinstance(tab, HeadsTab):
+                    shown = tab.empty(exploration, selection)
             else:
                 shown = tab.show(exploration, selection)
             assert len(shown) == len(tab.outputs), name
