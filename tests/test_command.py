@@ -12,7 +12,7 @@ import pytest
 
 from minigpt.command import parser, prompt_of, run, settings_of, text_of
 from minigpt.corpora import LESSONS
-from minigpt.runs.scheduler import new_id
+from minigpt.runs.store import new_id
 
 # Read by every Python that is started here, the workers too: what Windows does not have.
 WITHOUT = """

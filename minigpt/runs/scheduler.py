@@ -3,7 +3,6 @@
 Works on any `concurrent.futures.Executor`. A run's state lives in its folder; here are only who is next and how far.
 """
 
-import secrets
 import shutil
 import sys
 import threading
@@ -38,13 +37,6 @@ STALE_SECONDS = 60.0  # what is still being written is younger
 MAX_UNSAVED = 256_000_000  # bytes in memory alone, of all runs
 
 
-def new_id() -> str:
-    """The name of a run, which nobody guesses. A terminal would take one that begins with a dash for an option."""
-    while (name := secrets.token_urlsafe(16)).startswith("-"):
-        pass
-    return name
-
-
 class Runs:
     """Start, watch and steer runs. Every method may be called from any thread.
 
@@ -76,7 +68,7 @@ class Runs:
             if owner:
                 at_work = sum(run.record.owner == owner for run in self._runs.values() if run.steps_wanted)
                 limits.AT_WORK.check(at_work + 1)
-        state, run_id = begun(text, settings), new_id()
+        state, run_id = begun(text, settings), store.new_id()
         data, wanted = store.text_bytes(text), settings.training.steps if steps is None else steps
         record = Record(settings, wanted, owner=owner, text_hash=store.hash_of(data))
         folder = Folder(self.folder / run_id)

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import re
+import secrets
 import zipfile
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
@@ -94,6 +95,13 @@ class Record:
     text_hash: str = ""
     trouble: str = ""
     version: int = field(default=VERSION)
+
+
+def new_id() -> str:
+    """The name of a run, which nobody guesses. A terminal would take one that begins with a dash for an option."""
+    while (name := secrets.token_urlsafe(16)).startswith("-"):
+        pass
+    return name
 
 
 def folder_of(parent: Path, run_id: str) -> Path | None:

@@ -68,6 +68,7 @@ class Deeper:
         told = words.message(closed(exploration, selection)) if exploration else []
         updates: list[Any] = [gr.update(visible=exploration is not None), told]
         for name, tab in self.tabs.items():
+            shown: list[Any]
             if exploration is None or name != open_tab:
                 shown = [gr.skip()] * len(tab.outputs)
             elif told:  # In a frame what is hidden keeps its room, so that the page does not grow when the run ends.
