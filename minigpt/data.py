@@ -15,6 +15,7 @@ from minigpt.splitting import clean, split_words
 from minigpt.tokenizer import UNKNOWN, Tokenizer
 
 MIN_TOKENS = 4
+ENOUGH_LETTERS = 20  # of which something can be learned letter by letter
 UNITS = {"word": "word", "character": "letter", "bpe": "piece"}  # what a token is, by the tokenizer's kind
 # Of a part held out that is spread over the text: at most so many pieces, of at least so many tokens.
 MOST_PIECES, PIECE_TOKENS = 10, 32
@@ -36,6 +37,8 @@ def encode_text(text: str, tokenizer: Tokenizer) -> Int[Tensor, " seq"]:
         raise ValueError(f"{NO_SPACES}: split it into letters or pieces.")
     if not ids:
         raise ValueError("There is no text to learn from. Paste at least 20 words, or pick a lesson.")
+    if len(ids) < MIN_TOKENS and tokenizer.kind == "bpe" and len(clean(text)) >= ENOUGH_LETTERS:
+        raise ValueError("This text repeats itself so much that it is hardly a few pieces: split it into letters.")
     if len(ids) < MIN_TOKENS:
         count = {1: "One token is", 2: "Two tokens are", 3: "Three tokens are"}[len(ids)]
         raise ValueError(f"{count} too little to learn from. Paste at least 20 words, or pick a lesson.")

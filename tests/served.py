@@ -20,6 +20,7 @@ class Served:
 
     url: str
     runs: Runs
+    page: Page
 
     def short_run(self, lesson: str) -> str:
         """A run of six steps of a lesson, on its way."""
@@ -37,7 +38,7 @@ def served(n_workers: int = 1) -> Iterator[Served]:
         blocks = build(page)
         try:
             _, url, _ = blocks.launch(prevent_thread_lock=True, **launch_options())
-            yield Served(url, runs)
+            yield Served(url, runs, page)
         finally:
             blocks.close()
             runs.close()

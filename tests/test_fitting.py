@@ -74,3 +74,13 @@ def test_the_line_says_how_a_text_is_split_and_offers_what_would_fit():
 )  # fmt: skip
 def test_a_text_is_edited_where_a_third_of_it_stays(text, before, edited):
     assert door.is_edited(text, before) is edited
+
+
+@pytest.mark.parametrize("n", [4, 40, 400])
+def test_a_text_that_only_repeats_itself_learns_from_what_it_is_told(n):
+    text = "ACGTTGCA" * n
+    with pytest.raises(ValueError, match=f"^{TOLD}$"):
+        minigpt.main_train(text, steps=1)
+    with pytest.raises(ValueError, match=r"hardly a few pieces: split it into letters\.$"):
+        minigpt.main_train(text, "bpe", steps=1)
+    assert minigpt.main_train(text, "character", steps=1).step == 1
