@@ -48,7 +48,7 @@ def test_a_server_that_is_looked_at_ends_within_five_seconds_and_leaves_nothing(
         assert "Traceback" not in server.said.read_text()
         for stream in streams:
             stream.close()
-        assert sorted(path.name for path in folder.iterdir()) == sorted([run_id, "server.lock"])
+        assert sorted(path.name for path in folder.iterdir()) == sorted([run_id, "server.lock", "visitors.key"])
         assert [path for path in folder.rglob("*") if path.name.endswith(".partial")] == []
         left = list(server.temporary.rglob("*"))  # Gradio and torch make a folder each as they are imported.
         assert [path for path in left if path.is_file() or path.name.startswith("minigpt")] == []

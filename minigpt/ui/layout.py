@@ -271,10 +271,14 @@ def _wire_text(page: Page, wires: Wires) -> None:
     wires.on("change tokenizer", page.pick_tokenizer, "tokenizer", "pieces", **EACH)
     told = ("text", "run", "lesson", "drawn_with", "refused", "prompts", *fields)
     in_turn = {**LAST, "concurrency_id": "describe"}
-    wires.on(("change", "refused", *fields), page.describe, told, DESCRIBE_NAMES, **in_turn)
-    settled.then(page.describe, wires.named(told), wires.named(DESCRIBE_NAMES), **QUIET, **in_turn)
+    described = (
+        wires.on(("change", "refused", *fields), page.describe, told, DESCRIBE_NAMES, **in_turn),
+        settled.then(page.describe, wires.named(told), wires.named(DESCRIBE_NAMES), **QUIET, **in_turn),
+    )
+    # Each time, and not only when the offer changes: what a reload brought back may have come after it.
     offer = "(offering, prompt) => window.mgOffer(offering, prompt)"
-    wires.on("change offering", None, "offering prompt", "prompt", js=offer, **EACH)
+    for answer in described:
+        answer.then(None, wires.named("offering prompt"), wires.named("prompt"), js=offer, **QUIET)
 
 
 def _wire_training(page: Page, wires: Wires, blocks: gr.Blocks) -> Any:
