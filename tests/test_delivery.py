@@ -17,6 +17,7 @@ def blocks():
 
 def test_each_component_knows_by_heart_what_it_would_say_if_it_looked(blocks):
     for block in blocks.blocks.values():
+        assert "get_config" in vars(block), "it would look"
         assert block.get_config() == type(block).get_config(block)
         if not block.skip_api:
             assert block.api_info() == type(block).api_info(block)
