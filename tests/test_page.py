@@ -39,7 +39,7 @@ def test_the_essay_from_train_to_a_number_in_one_head(page: Page, server: Served
     expect(page.locator("#text textarea")).to_have_value(LESSONS["essay"].text)
     expect(page.locator("#facts")).to_contain_text(f"{len(LESSONS['essay'].text):,}")
     expect(page.locator("#explore-empty")).to_contain_text("Press Train first")
-    settings(page, steps=500)
+    settings(page, steps=5_000)
 
     # Train: the first point comes at once, and the curve moves while the model trains.
     pressed = time.monotonic()
@@ -66,7 +66,7 @@ def test_the_essay_from_train_to_a_number_in_one_head(page: Page, server: Served
     resting(server, run)
     expect(page.locator("#status")).to_contain_text(f"step {server.runs.progress(run).step} of")
     before = step_of(page)
-    assert 0 < before < 500
+    assert 0 < before < 5_000
     page.click("#step")
     expect(page.locator("#status")).to_contain_text(f"step {before + 1} of", timeout=LONG)
     expect(page.locator("#train")).to_have_text("Resume")

@@ -164,8 +164,11 @@ def test_the_page_is_silent_soon_after_a_lesson_is_picked(page: Page) -> None:
         expect(page.locator("#lesson input")).to_have_value(LESSONS[name].title)
         page.wait_for_timeout(3000)
         assert 0 < len(asked) < 20, len(asked)
-    asked.clear()
-    page.wait_for_timeout(1000)
+    for _ in range(10):  # A loaded machine answers late; an endless talk between two handlers never ends.
+        asked.clear()
+        page.wait_for_timeout(1000)
+        if not asked:
+            break
     assert asked == []
 
 

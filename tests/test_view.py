@@ -188,7 +188,7 @@ def test_sixty_updates_leave_no_node_and_no_listener(page):
         drag(page, cell(page, "one", 3, 3), cell(page, "one", 9, 9))
         page.wait_for_timeout(300)
     nodes, listeners = alive()
-    assert nodes == before[0]
+    assert nodes <= before[0]
     assert listeners <= before[1] + 5  # the page around the view has some of its own
 
 

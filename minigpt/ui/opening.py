@@ -74,8 +74,8 @@ def undo(opened: Opened | None, at_hand: str) -> list[Update]:
 
 
 def left(text: str, opened: Opened | None) -> list[Update]:
-    """The line about a file goes with its text."""
-    if opened is None or opened.text == text:
+    """The line about a file goes with its text. News of the text before may come late, when the file is there."""
+    if opened is None or opened.text == text or (text and opened.before == text):
         return [gr.skip()] * 3
     return [None, [], gr.update(visible=False)]
 
