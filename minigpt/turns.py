@@ -73,38 +73,29 @@ class Turns:
 
         ValueError where the visitor has `limits.CALLS` calls here already.
         """
-        turn = Turn(self, visitor, here)
-        with self._changed:
-            limits.CALLS.check(self._asked[visitor] + 1)
-            self._asked[visitor] += 1
-        try:
-            self._take(turn)
-            try:
-                turn.check()
-                yield turn
-            finally:
-                self._give(turn)
-        finally:
-            with self._changed:
-                self._asked[visitor] -= 1
-                if not self._asked[visitor]:
-                    del self._asked[visitor]
+        with self._counted(visitor), self._placed(Turn(self, visitor, here)) as turn:
+            turn.check()
+            yield turn
 
     def parts(self, visitor: str, items: Iterable[T]) -> Iterator[list[T]]:
-        """Items in lists, one for each second of work and one for what is left: no place is held between them."""
+        """Items in lists, one for each second of work and one for what is left: no place is held between them.
+
+        ValueError at the first, as from `turn`.
+        """
         rest, done = iter(items), False
-        while not done:
-            found: list[T] = []
-            with self.turn(visitor) as turn:
-                began = self._clock()
-                done = True
-                for item in rest:
-                    found.append(item)
-                    if self._clock() - began > PART:
-                        done = False
-                        break
-                    turn.breathe()
-            yield found
+        with self._counted(visitor):
+            while not done:
+                found: list[T] = []
+                with self._placed(Turn(self, visitor, lambda: True)) as turn:
+                    began = self._clock()
+                    done = True
+                    for item in rest:
+                        found.append(item)
+                        if self._clock() - began > PART:
+                            done = False
+                            break
+                        turn.breathe()
+                yield found
 
     def breathe(self, turn: Turn) -> None:
         """Give the place of a call to whoever should come first, and wait until it is its turn again."""
@@ -117,6 +108,27 @@ class Turns:
             self._free += 1
             self._changed.notify_all()
         self._take(turn)
+
+    @contextmanager
+    def _counted(self, visitor: str) -> Iterator[None]:
+        with self._changed:
+            limits.CALLS.check(self._asked[visitor] + 1)
+            self._asked[visitor] += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._asked[visitor] -= 1
+                if not self._asked[visitor]:
+                    del self._asked[visitor]
+
+    @contextmanager
+    def _placed(self, turn: Turn) -> Iterator[Turn]:
+        self._take(turn)
+        try:
+            yield turn
+        finally:
+            self._give(turn)
 
     def _take(self, turn: Turn) -> None:
         with self._changed:

@@ -1,51 +1,100 @@
-"""What a page costs the server before anything is done on it."""
+"""How the page's files reach a browser: early, small, once, from this machine."""
 
-import time
+import gzip
+import re
+import urllib.request
+from collections.abc import Iterator
+from email.message import Message
 
+import gradio as gr
+import plotly.offline
 import pytest
-from gradio.state_holder import SessionState
+from starlette.applications import Starlette
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
 
-from minigpt.ui.delivery import by_heart
-from minigpt.ui.handlers import Page
-from minigpt.ui.layout import build
+from minigpt.paths import asset
+from minigpt.ui import delivery
+from minigpt.ui.delivery import address, early
+from minigpt.ui.view import SCRIPTS, head_html
 
 
 @pytest.fixture(scope="module")
-def blocks():
-    return build(Page(None))
+def home() -> Iterator[str]:
+    with gr.Blocks() as demo:
+        gr.Button("a page")
+    _, url, _ = demo.launch(
+        head=head_html(), app_kwargs={"middleware": [early(SCRIPTS)]}, prevent_thread_lock=True, quiet=True
+    )
+    yield url
+    demo.close()
 
 
-def test_each_component_knows_by_heart_what_it_would_say_if_it_looked(blocks):
-    for block in blocks.blocks.values():
-        assert "get_config" in vars(block), "it would look"
-        assert block.get_config() == type(block).get_config(block)
-        if not block.skip_api:
-            assert block.api_info() == type(block).api_info(block)
-            assert block.example_inputs() == type(block).example_inputs(block)
+def headers_of(url: str) -> Message:
+    asked = urllib.request.Request(url, headers={"Accept-Encoding": "br"})
+    with urllib.request.urlopen(asked) as answer:
+        answer.read()
+        return answer.headers
 
 
-def test_what_one_visitor_changes_no_other_sees(blocks):
-    text = next(block for block in blocks.blocks.values() if block.elem_id == "text")
-    first, second = SessionState(blocks), SessionState(blocks)
-    before = second.config_values[text._id]["props"]["value"]
-    first._update_value_in_config(text._id, "changed")
-    assert first.config_values[text._id]["props"]["value"] == "changed"
-    assert second.config_values[text._id]["props"]["value"] == before
-    assert SessionState(blocks).config_values[text._id]["props"]["value"] == before
+def test_the_first_line_of_the_page_names_the_scripts_that_its_head_will_ask_for(home):
+    named = re.findall(r"<([^>]+)>; rel=preload; as=script", headers_of(home)["Link"])
+    assert named == [address(name) for name in SCRIPTS]
+    assert re.findall(r'src="([^"]+)"', head_html()) == named
 
 
-def test_a_new_visitor_costs_a_fraction_of_asking_every_component_anew(monkeypatch, blocks):
-    def seconds(page) -> float:
-        times = []
-        for _ in range(9):
-            began = time.process_time()
-            SessionState(page)
-            times.append(time.process_time() - began)
-        return sorted(times)[4]
+def test_addresses_hold_wherever_the_page_lives():
+    assert not [name for name in SCRIPTS if address(name).startswith(("/", "http"))]
 
-    monkeypatch.setattr("minigpt.ui.layout.by_heart", lambda blocks: None)
-    anew = build(Page(None))
-    slow = seconds(anew)
-    by_heart(anew)
-    print(f"\na visitor {1e3 * slow:.1f} ms, by heart {1e3 * seconds(anew):.1f} ms")
-    assert seconds(anew) < slow / 4  # A sixteenth was measured.
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_is_kept_for_ever_and_travels_packed(home, name):
+    asked = urllib.request.Request(home + address(name), headers={"Accept-Encoding": "gzip, deflate, br"})
+    with urllib.request.urlopen(asked) as answer:
+        body, headers = answer.read(), answer.headers
+    assert "immutable" in headers["Cache-Control"]
+    assert headers["Content-Encoding"] == "gzip"
+    assert headers["Content-Type"].startswith("text/javascript")
+    assert gzip.decompress(body) == asset(name).read_bytes()
+    assert len(body) < 510_000  # bytes; Plotly with all its charts is 1.4 million, packed while the visitor waits
+
+
+def test_who_cannot_unpack_gets_the_script_as_it_is(home):
+    with urllib.request.urlopen(home + address(SCRIPTS[0])) as answer:
+        assert answer.read() == asset(SCRIPTS[0]).read_bytes()
+
+
+@pytest.mark.parametrize("path", ["", "config", "gradio_api/info"])
+def test_what_may_change_is_not_kept(home, path):
+    assert "immutable" not in headers_of(home + path).get("Cache-Control", "")
+
+
+def test_only_the_page_names_scripts(home):
+    assert "Link" not in headers_of(home + "config")
+
+
+def test_a_file_that_changes_gets_another_address(tmp_path, monkeypatch):
+    file = tmp_path / "view.js"
+    monkeypatch.setattr(delivery, "asset", lambda name: file)
+    file.write_text("one")
+    before = address("view.js")
+    file.write_text("two")
+    assert address("view.js") != before
+
+
+def test_the_folder_may_have_any_name(tmp_path, monkeypatch):
+    file = tmp_path / "été 日本?" / "view.js"
+    file.parent.mkdir()
+    file.write_text("drawn")
+    monkeypatch.setattr(delivery, "asset", lambda name: file)
+    assert re.fullmatch(r"[!-~]+", address("view.js"))
+    page = Starlette(routes=[Route("/", lambda _: HTMLResponse("a page"))], middleware=[early(["view.js"])])
+    with TestClient(page) as browser:
+        assert address("view.js") in browser.get("/").headers["Link"]
+        assert browser.get("/" + address("view.js")).text == "drawn"
+
+
+def test_the_page_draws_with_the_plotly_that_the_figures_are_written_for():
+    [version] = re.findall(r"plotly\.js \(cartesian - minified\) v([\d.]+)", asset(SCRIPTS[0]).read_text("utf-8")[:200])
+    assert version == plotly.offline.get_plotlyjs_version()

@@ -1,6 +1,7 @@
 """An answer that arrives late never shows what is not so any more: each part of the page has one handler to tell it."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from gate import SETTINGS, TEXT, Gate
 
 from minigpt.corpora import LESSONS
+from minigpt.files import read_file
 from minigpt.runs import Runs
 from minigpt.ui import door, opening
 from minigpt.ui.handlers import NO_REFUSAL, Page
@@ -70,6 +72,14 @@ def test_a_plan_that_is_ready_after_the_run_began_is_not_shown(page):
     late = described(page, TEXT)
     assert all(skipped(late[name]) for name in ("train_title", "curve", "status", "lesson_notes"))
     assert not skipped(late["facts"])
+
+
+def test_news_of_the_text_before_leaves_the_line_about_a_file_where_it_is():
+    opened = opening.Opened("a.txt", read_file("a.txt", b"the new text"), "the text before")
+    assert all(map(skipped, opening.left("the text before", opened)))
+    assert all(map(skipped, opening.left("the new text", opened)))
+    assert opening.left("another", opened)[0] is None
+    assert opening.left("", replace(opened, before=""))[0] is None, "Clear takes it away"
 
 
 def test_a_second_press_of_train_starts_no_second_run(page):

@@ -61,7 +61,10 @@ def test_the_short_call_of_the_same_visitor_comes_before_the_rest_of_a_long_one(
     long = Endless(turns, "one")
     wait_for(lambda: long.n > 40)
     with turns.turn("one"):
-        pass
+        at = long.n
+        time.sleep(0.05)
+        assert long.n == at, "it has the place before the long one is done"
+    wait_for(lambda: long.n > at)
     long.end()
 
 
@@ -157,4 +160,23 @@ def test_parts_are_handed_over_while_nobody_has_the_place():
         with turns.turn("two"):
             pass
     assert parts == [[0, 1], [2, 3], [4]]
+    assert not turns._asked
     assert list(turns.parts("one", [])) == [[]]
+
+
+def test_what_is_told_in_parts_is_one_call_from_its_first_part_to_its_last(monkeypatch):
+    monkeypatch.setenv("MINIGPT_CALLS", "2")
+    monkeypatch.setattr("minigpt.turns.PART", -1)
+    turns = Turns(1)
+    parts = turns.parts("one", range(3))
+    assert next(parts) == [0]
+    with turns.turn("one"):
+        pass
+    monkeypatch.setenv("MINIGPT_CALLS", "1")
+    with pytest.raises(ValueError, match="2 calls of yours"), turns.turn("one"):
+        pass
+    assert [*parts] == [[1], [2], []], "once begun it is not refused in the middle"
+    abandoned = turns.parts("one", range(3))
+    next(abandoned)
+    abandoned.close()
+    assert not turns._asked

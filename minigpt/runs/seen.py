@@ -2,12 +2,19 @@
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable
 
 from minigpt.checkpoint import GONE, Damaged, load
 from minigpt.film import Frame
 from minigpt.runs import store
 from minigpt.runs.store import Folder
 from minigpt.training import TrainingState
+
+
+def n_bytes(states: Iterable[TrainingState]) -> int:
+    """What states take in memory without their optimisers: models, each once, and the texts that these learned from."""
+    own = {id(state.model): state for state in states}.values()
+    return sum(tensor.nbytes for state in own for tensor in (*state.model.parameters(), state.ids))
 
 
 class Seen:
@@ -34,13 +41,14 @@ class Seen:
                 raise Damaged(GONE) from None
             with self._lock:
                 self._states[(folder.path.name, known.step)] = known
-                while len(self._states) > 1 and (len(self._states) > self._most or self._n_bytes() > self._most_bytes):
+                while len(self._states) > 1 and (
+                    len(self._states) > self._most or n_bytes(self._states.values()) > self._most_bytes
+                ):
                     self._states.popitem(last=False)
         return known
 
-    def _n_bytes(self) -> int:
-        states = self._states.values()
-        return sum(tensor.nbytes for state in states for tensor in (*state.model.parameters(), state.ids))
+    def _too_much(self) -> bool:
+        return len(self._states) > self._most or n_bytes(self._states.values()) > self._most_bytes
 
     def film(self, folder: Folder) -> tuple[dict[int, Frame], int]:
         """The film of a run, and how many moments of it are damaged."""

@@ -21,6 +21,7 @@ from minigpt.film import WHOLE, Frame
 from minigpt.generation import GeneratedToken
 from minigpt.hooks import AttentionView, muted, patterns_and_logits
 from minigpt.runs import Runs
+from minigpt.runs.seen import n_bytes
 from minigpt.training import TrainingState
 from minigpt.ui.remembered import Found, Remembered
 
@@ -282,11 +283,8 @@ class Explorer:
     def n_bytes(self) -> int:
         """What the explorations that are kept take: their patterns, their models, and the texts these learned from."""
         kept = list(self._kept.values())
-        states = {id(each.state.model): each.state for each in kept}.values()
-        tensors = [tensor for state in states for tensor in (*state.model.parameters(), state.ids)]
-        return sum(each.view.pattern.nbytes + each.view.logits.nbytes for each in kept) + sum(
-            tensor.nbytes for tensor in tensors
-        )
+        views = sum(each.view.pattern.nbytes + each.view.logits.nbytes for each in kept)
+        return views + n_bytes(each.state for each in kept)
 
     @staticmethod
     def placed(exploration: Exploration, selection: Selection, promised: tuple[int, int] | None) -> Selection:
