@@ -1,5 +1,6 @@
 """What a visit asks of the server: in turns, in the visitor's name, and no longer than somebody waits for it."""
 
+import shutil
 import threading
 import time
 from types import SimpleNamespace
@@ -10,6 +11,8 @@ from gradio_client import Client
 
 from minigpt import turns
 from minigpt.runs import Runs, worker
+from minigpt.runs.seen import Seen
+from minigpt.runs.store import Folder
 from minigpt.turns import Gone
 from minigpt.ui.explorer import Selection
 from minigpt.ui.exploring import Exploring
@@ -93,3 +96,12 @@ def test_five_tokens_do_not_wait_for_those_who_ask_for_many(server):
     for job in jobs:
         assert len(job.result(timeout=120)["tokens"]) == 2_000
     client.close()
+
+
+def test_models_at_hand_are_as_many_as_fit_by_their_bytes(page, run, tmp_path):
+    shutil.copytree(page.runs.folder / run, tmp_path / "another")
+    for most_bytes, n in ((1, 1), (10**9, 2)):
+        seen = Seen(8, most_bytes)
+        for name in (run, "another"):
+            assert seen.state(Folder(tmp_path / name), None).step == 30
+        assert len(seen._states) == n
