@@ -226,7 +226,7 @@ class _Slice:
                 self.good = self.state()
         if self.exploded(loss := self.next_loss()):
             return self.failed(loss)
-        result = self.state()
+        result = self.state() if self.step > self.good.step or not steps else self.good
         if steps == 0:
             return result
         tokens = steps * self.training.batch_size * result.config.n_ctx

@@ -1,8 +1,9 @@
-"""Workers on this machine: spawned processes of one thread each."""
+"""Workers on this machine: processes of one thread each."""
 
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -52,11 +53,17 @@ def hold(folder: Path) -> bool:
     return held
 
 
+# On Linux all workers are forked from one process that has done nothing but import torch: each is then there at once,
+# and what was imported is in memory once. Elsewhere that is not safe, or there is no fork.
+PROCESSES = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+PROCESSES.set_forkserver_preload(["minigpt.runs.worker", "torch._dynamo"])  # The latter comes with every optimiser.
+
+
 class Worker(ProcessPoolExecutor):
-    """One spawned process, begun with its first task. A pool of more would break for all when one of them dies."""
+    """One process, begun with its first task. A pool of more would break for all when one of them dies."""
 
     def __init__(self) -> None:
-        super().__init__(1, mp_context=multiprocessing.get_context("spawn"), initializer=prepare_process)
+        super().__init__(1, mp_context=PROCESSES, initializer=prepare_process)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """As every executor."""

@@ -30,6 +30,7 @@ from minigpt.twins import begun_alike
 _KEPT: OrderedDict[Path, TrainingState] = OrderedDict()
 _MAX_KEPT = 4
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # as glibc's malloc.h numbers them
+LARGE = 16_000_000  # bytes of a model; beside such a one there is no room for what is kept for the next step
 NICE = 5  # how far behind the server the workers stand
 
 
@@ -68,12 +69,12 @@ def advance_folder(folder: Folder, record: Record, step: int, steps: int, thread
     nothing is done twice. `Lost` where nothing was.
     """
     started = time.perf_counter()
-    state = _KEPT.pop(folder.path, None)
-    if state is None or state.step != step:
-        state = _taken_up(folder, record)
-    state = filmed(folder, record.settings, state, max(state.step, step + steps), threads)
+    # The state before is in no variable here: it would be in memory until the end, beside those that follow it.
+    state = filmed(folder, record.settings, _at_hand(folder, record, step), step + steps, threads)
     if not folder.has(FIXED):
         folder.write(FIXED, fixed_bytes(state))
+    if sum(tensor.nbytes for tensor in state.model.parameters()) > LARGE:
+        give_memory_back()
     folder.write(STATE, state_bytes(state))
     folder.catch_up([name for name in folder.unsaved if name not in (*store.OURS, STATE)])
     unsaved = {name: data for name, data in folder.unsaved.items() if name not in store.OURS}
@@ -88,6 +89,11 @@ def advance_folder(folder: Folder, record: Record, step: int, steps: int, thread
         del state
         give_memory_back()
     return report
+
+
+def _at_hand(folder: Folder, record: Record, step: int) -> TrainingState:
+    state = _KEPT.pop(folder.path, None)
+    return state if state and state.step == step else _taken_up(folder, record)
 
 
 def _taken_up(folder: Folder, record: Record) -> TrainingState:
@@ -108,27 +114,28 @@ def _taken_up(folder: Folder, record: Record) -> TrainingState:
 
 
 def filmed(folder: Folder, settings: RunSettings, state: TrainingState, goal: int, threads: int = 1) -> TrainingState:
-    """Train up to the step `goal`, and keep frames of the film: of its moments on the way, and of where that ends.
+    """Train up to the step `goal`, and keep frames of the film: of its moments on the way, and of where that ends. A
+    state that stands there already or further stays.
 
     A slice in parts gives the bits of the whole one, so that nobody can tell from a model whether it was filmed.
     """
     lesson = settings.taught()
-    camera = Camera(state, settings.film_of, lesson.prompts[0] if lesson else "")
+    goal, camera = max(state.step, goal), Camera(state, settings.film_of, lesson.prompts[0] if lesson else "")
     if state.step == 0:
         store.write_frame(folder, camera.frame(state), camera.moments)
-    start, started = state, time.perf_counter()
+    # Not the state itself: a large one would be in memory once more all along.
+    first, speeds, started = state.step, state.history.tokens_per_second, time.perf_counter()
     for stop in [*(step for step in camera.moments if state.step < step < goal), goal]:
         state = advance(state, stop - state.step, threads)
         store.write_frame(folder, camera.frame(state), camera.moments)
         if state.failure:
             break
-    gained = state.step - start.step
+    gained = state.step - first
     if gained <= 0:
         return state
     # The speed of the slice, not of each of its parts.
     speed = gained * state.training.batch_size * state.config.n_ctx / (time.perf_counter() - started)
-    speeds = (*start.history.tokens_per_second, (state.step, speed))
-    return replace(state, history=replace(state.history, tokens_per_second=speeds))
+    return replace(state, history=replace(state.history, tokens_per_second=(*speeds, (state.step, speed))))
 
 
 def finding(settings: RunSettings, state: TrainingState) -> Finding | None:
@@ -144,9 +151,10 @@ def prepare_process() -> None:
     )  # Ctrl+C reaches every process of a terminal; the server ends this one.
     torch.set_num_threads(1)
     keep_memory()
-    if hasattr(os, "getpriority"):
+    server = multiprocessing.parent_process()
+    if server and server.pid and hasattr(os, "getpriority"):
         # The thread that started this process may have been nice already.
-        os.nice(max(0, os.getpriority(os.PRIO_PROCESS, os.getppid()) + NICE - os.nice(0)))
+        os.nice(max(0, os.getpriority(os.PRIO_PROCESS, server.pid) + NICE - os.nice(0)))
     threading.Thread(target=_outlive_nobody, daemon=True).start()
 
 
@@ -189,4 +197,6 @@ def measure_speed(threads: int = 1) -> float:
     state = advance(state, 2)  # The first steps also load kernels.
     started = time.perf_counter()
     advance(state, 10, threads)
-    return work(state.config, state.training) * 10 / 12 / (time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    give_memory_back()
+    return work(state.config, state.training) * 10 / 12 / seconds
