@@ -159,11 +159,16 @@ async def felt(server: Server, run: str, times: int) -> list[float]:
 
 
 async def streams(server: Server, size: float) -> None:
-    """Pages stay open on a run that rests."""
+    """Pages stay open on a run that rests. They open twenty a second: opening one costs more than keeping it."""
     run = await server.call("train", **SMALL)
     await server.call("progress", run_id=run)
     follow = await server.event("follow")
-    await asyncio.gather(*(server.visit(follow, run) for _ in range(int(300 * size))))
+
+    async def open_one(after: float) -> None:
+        await asyncio.sleep(after)
+        await server.visit(follow, run)
+
+    await asyncio.gather(*(open_one(index / 20) for index in range(int(300 * size))))
 
 
 async def attention(server: Server, size: float) -> None:

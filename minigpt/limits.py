@@ -73,6 +73,11 @@ CALLS = Limit(
     64,
     "{asked:,} calls of yours would be waiting for an answer, and {most:,} fit. Wait until one is answered.",
 )
+CALLS_A_SECOND = Limit(
+    "MINIGPT_CALLS_A_SECOND",
+    30,
+    "More than {most:,} requests of yours came every second, and others wait too. Try again in ten seconds.",
+)
 
 ALL = tuple(value for value in list(vars().values()) if isinstance(value, Limit))
 

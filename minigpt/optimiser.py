@@ -75,7 +75,10 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Move every matrix by lr x sqrt(max(1, rows / columns)) along its orthogonalised Nesterov momentum."""
+        """Move every matrix by lr x sqrt(max(1, rows / columns)) along its orthogonalised Nesterov momentum.
+
+        The gradients are used up.
+        """
         by_shape: dict[torch.Size, list[Move]] = defaultdict(list)
         for group in self.param_groups:
             for parameter in group["params"]:
@@ -85,7 +88,7 @@ class Muon(torch.optim.Optimizer):
                 if not state:
                     state["momentum"] = torch.zeros_like(parameter)
                 state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
-                update = parameter.grad.lerp(state["momentum"], group["momentum"])
+                update = parameter.grad.lerp_(state["momentum"], group["momentum"])  # In the room of the gradient.
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
                 for target, part in zip(parameter.chunk(group["parts"]), update.chunk(group["parts"]), strict=True):
                     by_shape[part.shape].append((target, part, group["lr"]))

@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from minigpt.ui.doorkeeper import doorkeeper
+from minigpt.ui.doorkeeper import Pace, doorkeeper
 
 LAN = "192.168.1.5:7860"
 
@@ -111,3 +111,42 @@ def test_many_small_parts_are_refused_before_they_are_made(client: TestClient) -
         413,
         "What was sent has 800,002 parts, and 100,000 fit. Send one text as one string.",
     )
+
+
+def test_who_asks_many_things_at_once_is_let_in_at_a_pace_and_others_are_not_held_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MINIGPT_CALLS_A_SECOND", "10")
+    pace, now = Pace(), 100.0
+    waits = [pace.wait("many", now) for _ in range(50)]
+    assert waits[:20] == [0] * 20
+    assert waits[20:] == pytest.approx([(index + 1) / 10 for index in range(30)])
+    assert pace.wait("another", now) == 0
+    assert pace.wait("many", now + 3) == pytest.approx(0.1)
+    assert pace.wait("many", now + 60) == 0
+    # Who asks in step is never held up, however long that goes on.
+    assert not any(pace.wait("in step", now + index / 10) for index in range(500))
+
+
+def test_who_would_wait_too_long_is_told_so_and_not_counted(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINIGPT_CALLS_A_SECOND", "1")
+    pace = Pace()
+    assert max(pace.wait("many", 0.0) for _ in range(30)) == pytest.approx(10)
+    assert {pace.wait("many", 0.0) for _ in range(9)} == {11.0}
+    assert pace.wait("many", 1.0) == pytest.approx(10)
+    monkeypatch.setattr("minigpt.ui.doorkeeper._PATIENCE", 0.0)
+    answers = [client.post("/echo", content=b"{}") for _ in range(22)]
+    assert [answer.status_code for answer in answers[:20]] == [200] * 20
+    assert answers[-1].status_code == 429
+    assert answers[-1].text.startswith("More than 1 requests of yours came every second")
+    assert client.get("/page").status_code == 200, "reading is not held up"
+
+
+def test_the_pace_forgets_who_has_not_asked_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIGPT_SESSIONS", "3")
+    pace = Pace()
+    for index in range(50):
+        pace.wait(f"visitor {index}", float(index))
+    assert len(pace._until) <= 4

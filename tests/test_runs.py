@@ -267,3 +267,23 @@ def test_as_many_runs_of_one_visitor_are_at_work_as_fit(runs, gate, monkeypatch)
     runs.start(TEXT, SETTINGS, owner="me")
     for _ in range(4):
         runs.start(TEXT, SETTINGS)  # A program's own runs are its own affair.
+
+
+def test_runs_that_begin_at_the_same_moment_are_counted_too(runs, gate, monkeypatch):
+    monkeypatch.setenv("MINIGPT_AT_WORK", "1")
+    begins, goes_on = threading.Event(), threading.Event()
+
+    def fails_after_a_while(*_):
+        begins.set()
+        goes_on.wait(30)
+        raise ValueError("This text has 3 tokens.")
+
+    with monkeypatch.context() as patch, ThreadPoolExecutor() as pool:
+        patch.setattr(scheduler, "begun", fails_after_a_while)
+        first = pool.submit(runs.start, TEXT, SETTINGS, owner="me")
+        assert begins.wait(30)
+        with pytest.raises(ValueError, match="2 runs of yours would be at work, and 1 fit"):
+            runs.start(TEXT, SETTINGS, owner="me")
+        goes_on.set()
+        assert "3 tokens" in str(first.exception())
+    runs.start(TEXT, SETTINGS, owner="me")  # One that could not begin is held against nobody.

@@ -49,6 +49,7 @@ class Runs:
         self._n_workers, self._lanes = n_workers, Lanes(executor, n_workers)
         self._lock = threading.RLock()
         self._runs: OrderedDict[str, Run] = OrderedDict()
+        self._beginning: list[str] = []  # whose, of those that are not yet among the runs
         self._ready = Line()
         self._flying = 0
         self._seen = Seen(MAX_IN_MEMORY // 8, limits.SEEN_MB.most * MB)
@@ -67,7 +68,15 @@ class Runs:
                 raise ValueError(NO_ROOM)
             if owner:
                 at_work = sum(run.record.owner == owner for run in self._runs.values() if run.steps_wanted)
-                limits.AT_WORK.check(at_work + 1)
+                limits.AT_WORK.check(at_work + self._beginning.count(owner) + 1)
+            self._beginning.append(owner)
+        try:
+            return self._begin(text, settings, steps, owner)
+        finally:
+            with self._lock:
+                self._beginning.remove(owner)
+
+    def _begin(self, text: str, settings: RunSettings, steps: int | None, owner: str) -> str:
         state, run_id = begun(text, settings), store.new_id()
         data, wanted = store.text_bytes(text), settings.training.steps if steps is None else steps
         record = Record(settings, wanted, owner=owner, text_hash=store.hash_of(data))

@@ -42,7 +42,8 @@ def by_heart(blocks: gr.Blocks) -> None:
             asked += ["api_info", "api_info_as_input", "api_info_as_output", "example_inputs"]
         for name in asked:
             if hasattr(block, name):
-                setattr(block, name, partial(copy, getattr(block, name)()))
+                said = getattr(block, name)()
+                setattr(block, name, said.copy if isinstance(said, dict) else partial(copy, said))
 
 
 def early(names: Sequence[str]) -> Middleware:

@@ -4,26 +4,35 @@ A server on a laptop or in a class is reached by every website that a visitor ha
 site asks for. So a request that names the site it comes from must come from this page's own, or from one that
 MINIGPT_ORIGINS allows by name; and the name by which the server was asked must be one of its own, because a site may
 have its own name lead here ("DNS rebinding"). Programs name no site, and are let in.
+
+Whoever asks many things at once is let in at a pace: each request costs Gradio's one event loop some milliseconds, and
+all others would wait behind them.
 """
 
+import asyncio
 import ipaddress
 import os
 import re
 import socket
+import time
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from minigpt import limits
+from minigpt.ui.visitors import address_of
 
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _SMALL = 1_000_000  # bytes; what so few can hold in parts does no harm
 # Whoever opens a link, or has a frame of the page, only reads: the page that comes then asks for itself.
 _READS = frozenset({"GET", "HEAD"})
+_AT_ONCE = 20  # requests of one visitor that nobody holds up: what opening a page or two asks for
+_PATIENCE = 10.0  # seconds; whoever would be held up for longer is told so
 
 
 def doorkeeper() -> Middleware:
@@ -66,7 +75,7 @@ def is_own(host: str) -> bool:
 
 class _Doorkeeper:
     def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+        self._app, self._pace = app, Pace()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -74,6 +83,8 @@ class _Doorkeeper:
             return
         headers = Headers(scope=scope)
         refusal = _refused(scope["method"], headers)
+        if refusal is None and scope["method"] == "POST":
+            refusal = await self._held_up(scope, headers)
         if refusal is None and scope["method"] == "POST" and not scope["path"].endswith("/upload"):
             body, refusal = await _body(headers, receive)
             receive = _again(body, receive)
@@ -81,6 +92,35 @@ class _Doorkeeper:
             await self._app(scope, receive, send)
         else:
             await refusal(scope, receive, send)
+
+    async def _held_up(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
+        seconds = self._pace.wait(address_of(headers, HTTPConnection(scope).client), time.monotonic())
+        if seconds > _PATIENCE:
+            return _no(429, limits.CALLS_A_SECOND.says.format(most=limits.CALLS_A_SECOND.most))
+        await asyncio.sleep(seconds)
+        return None
+
+
+class Pace:
+    """How long each request of a visitor has to wait, so that no more begin in a second than the limit says.
+
+    The "generic cell rate algorithm" (ITU-T I.371): a visitor is one number, the time at which all that was let in
+    would have been let in one by one.
+    """
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+
+    def wait(self, visitor: str, now: float) -> float:
+        """Seconds from `now` on; a request that would wait longer than anybody should is not counted."""
+        every = 1 / limits.CALLS_A_SECOND.most
+        until = max(self._until.get(visitor, now), now) + every
+        seconds = max(0.0, until - now - _AT_ONCE * every)
+        if seconds <= _PATIENCE:
+            self._until[visitor] = until
+        if len(self._until) > limits.SESSIONS.most:
+            self._until = {other: then for other, then in self._until.items() if then > now}
+        return seconds
 
 
 def _refused(method: str, headers: Headers) -> PlainTextResponse | None:

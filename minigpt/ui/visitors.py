@@ -6,6 +6,7 @@ What is kept of an address is a keyed hash (RFC 2104), which only this server's 
 import hmac
 import os
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,16 +27,17 @@ class Visitors:
 
     def of(self, request: gr.Request | None) -> str:
         """A short name for whoever asks; "" where nobody can be seen, as from a test."""
-        address = _address(request) if request else ""
+        address = address_of(request.headers, request.client) if request else ""
         return hmac.digest(self._key, address.encode(), "sha256").hex()[:16] if address else ""
 
 
-def _address(request: gr.Request) -> str:
+def address_of(headers: Mapping[str, str], client: object) -> str:
+    """Where a request comes from, by its headers and the `client` with a `host` that it reached this server from."""
     if os.environ.get("SPACE_HOST"):  # There every visitor comes through the host's own proxy, which says for whom.
-        forwarded = request.headers.get("x-forwarded-for", "").split(",")[0].strip()
+        forwarded = headers.get("x-forwarded-for", "").split(",")[0].strip()
         if forwarded:
-            return str(forwarded)
-    return str(getattr(request.client, "host", None) or "")
+            return forwarded
+    return str(getattr(client, "host", None) or "")
 
 
 def _key(folder: Path) -> bytes:
