@@ -155,6 +155,14 @@ async def felt(server: Server, run: str, times: int) -> list[float]:
     return seconds
 
 
+async def trained(server: Server) -> float:
+    """Seconds of another visitor's small run, from Train to its end."""
+    began = time.perf_counter()
+    run = await server.call("train", **(SMALL | {"steps": 100}))
+    await server.call("progress", run_id=run)
+    return time.perf_counter() - began
+
+
 # ---- the abuses ----
 
 
@@ -245,11 +253,16 @@ ABUSES: dict[str, Callable[[Server, float], Awaitable[None]]] = {
 
 @dataclass(frozen=True)
 class Seen:
-    """Seconds of another's calls: the median before, the longest during, the median after; what became of the rest."""
+    """Seconds of another's calls: the median before, during and after, and the longest; of a small run alone, and the
+    median meanwhile; what became of the rest.
+    """
 
     before: float
     during: float
     after: float
+    run_before: float
+    run_during: float
+    longest: float
     megabytes: float
     lost: int
     ended: dict[str, int]
@@ -262,13 +275,17 @@ async def suffer(server: Server, name: str, size: float = 1.0, seconds: float = 
     others = [await server.call("train", **SMALL) for _ in range(3)]
     for run in others:
         await server.call("progress", run_id=run)
-    before = await felt(server, others[0], 5)
+    before, run_before = await felt(server, others[0], 5), [await trained(server) for _ in range(3)]
     abuse = asyncio.ensure_future(ABUSES[name](abuser, size))
-    during, began = [], time.monotonic()
+    during: list[float] = []
+    run_during: list[float] = []
+    began = time.monotonic()
     await asyncio.sleep(1)
     while not during or (not abuse.done() and time.monotonic() - began < seconds):
-        during += await felt(server, others[0], 1)
-        await asyncio.sleep(0.2)
+        for _ in range(5):
+            during += await felt(server, others[0], 1)
+            await asyncio.sleep(0.2)
+        run_during.append(await trained(server))
     if not abuse.done():
         abuse.cancel()
     with suppress(asyncio.CancelledError):
@@ -280,7 +297,8 @@ async def suffer(server: Server, name: str, size: float = 1.0, seconds: float = 
     lost = 0
     for run in others:
         lost += await server.attempt("progress", run_id=run) != "done"
-    return Seen(statistics.median(before), max(during), statistics.median(after), server.largest / MB, lost, ended)
+    times = [statistics.median(each) for each in (before, during, after, run_before, run_during)]
+    return Seen(*times, max(during), server.largest / MB, lost, ended)
 
 
 async def suffered(names: Iterable[str], size: float, seconds: float) -> dict[str, Seen]:
@@ -299,7 +317,8 @@ def main() -> None:
         size, seconds = (0.1, 15.0) if asked.short else (1.0, 60.0)
         seen = asyncio.run(suffered([name], size, seconds))[name]  # noqa: TID251
         print(
-            f"{name:13} others {seen.before:.2f} s, {seen.during:.2f} s at most meanwhile, {seen.after:.2f} s after; "
+            f"{name:13} others {seen.before:.3f} s, {seen.during:.3f} s meanwhile ({seen.longest:.2f} at most), "
+            f"{seen.after:.3f} s after; a small run {seen.run_before:.2f} s, {seen.run_during:.2f} s meanwhile; "
             f"{seen.megabytes:,.0f} MB; {seen.lost} of 3 runs lost; {seen.ended}",
             flush=True,
         )

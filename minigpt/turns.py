@@ -18,7 +18,7 @@ from minigpt import limits
 T = TypeVar("T")
 
 HALF_LIFE = 10.0  # seconds in which what a visitor has had counts half
-QUANTUM = 0.02  # seconds that somebody goes on even where somebody else should come first
+QUANTUM = 0.01  # seconds that somebody goes on even where somebody else should come first
 MANY = 1000  # visitors, of whom those are remembered who had something
 PART = 1.0  # seconds after which what is written so far is handed over
 
@@ -32,6 +32,7 @@ class Turn:
 
     def __init__(self, turns: "Turns", visitor: str, here: Callable[[], bool]) -> None:
         self._turns, self.visitor, self._here = turns, visitor, here
+        self.called = threading.Condition(turns.lock)  # told when it may be this call's turn
         self.had = self.since = 0.0  # seconds; on the clock
         self.number = 0  # in the order in which calls came to wait
 
@@ -60,7 +61,7 @@ class Turns:
 
     def __init__(self, places: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._free, self._clock = places, clock
-        self._changed = threading.Condition()
+        self.lock = threading.Lock()
         self._waiting: list[Turn] = []
         self._asked: Counter[str] = Counter()
         self._count = 0
@@ -101,23 +102,23 @@ class Turns:
         """Give the place of a call to whoever should come first, and wait until it is its turn again."""
         if not self._waiting or self._clock() - turn.since < QUANTUM:
             return
-        with self._changed:
+        with self.lock:
             self._settle(turn)
             if not self._waiting or min(map(self._rank, self._waiting)) > self._rank(turn):
                 return
             self._free += 1
-            self._changed.notify_all()
+            self._call_next()
         self._take(turn)
 
     @contextmanager
     def _counted(self, visitor: str) -> Iterator[None]:
-        with self._changed:
+        with self.lock:
             limits.CALLS.check(self._asked[visitor] + 1)
             self._asked[visitor] += 1
         try:
             yield
         finally:
-            with self._changed:
+            with self.lock:
                 self._asked[visitor] -= 1
                 if not self._asked[visitor]:
                     del self._asked[visitor]
@@ -131,24 +132,29 @@ class Turns:
             self._give(turn)
 
     def _take(self, turn: Turn) -> None:
-        with self._changed:
+        with self.lock:
             self._count += 1
             turn.number = self._count
             self._waiting.append(turn)
             try:
                 while not self._free or min(self._waiting, key=self._rank) is not turn:
-                    self._changed.wait()
+                    turn.called.wait()
                 self._free -= 1
             finally:
                 self._waiting.remove(turn)
-                self._changed.notify_all()  # There may be a place for the next one too.
+                self._call_next()  # There may be a place for that one too.
             turn.since = self._clock()
 
     def _give(self, turn: Turn) -> None:
-        with self._changed:
+        with self.lock:
             self._settle(turn)
             self._free += 1
-            self._changed.notify_all()
+            self._call_next()
+
+    def _call_next(self) -> None:
+        """Wake whoever is next, if there is a place, and nobody else: all others would only see that it is not them."""
+        if self._free and self._waiting:
+            min(self._waiting, key=self._rank).called.notify()
 
     def _settle(self, turn: Turn) -> None:
         """Count what a call has had since it took its place."""
