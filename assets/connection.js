@@ -176,8 +176,6 @@
     if (!typed.text && before) now.cleared = before;
     if (typed.lesson === "own") now.own = typed.text;
     Object.assign(now, { typed, mirror });
-    const { prompt, length, temperature, top_k, top_p, sampling_seed } = typed;
-    Object.assign(now, { prompt, sampling: [length, temperature, top_k, top_p, sampling_seed] });
     window.mgSave();
     requestAnimationFrame(window.mgTurn); // What a box was given tells its direction.
   };

@@ -179,6 +179,8 @@ def test_prompts_to_click_come_from_the_text_and_are_known_to_it(kind):
 def test_a_top_k_of_zero_and_a_top_p_of_one_keep_every_token():
     assert door.sampling_of(10, 0.8, 0, 1, 3) == SamplingConfig(10, 0.8, None, None, 3)
     assert door.sampling_of(10, 0, 5, 0.9, 3) == SamplingConfig(10, 0, 5, 0.9, 3)
+    for sampling in (SamplingConfig(10, 0.8, None, None, 3), SamplingConfig(10, 0, 5, 0.9, 3)):
+        assert door.sampling_of(*door.sampling_fields(sampling)) == sampling
 
 
 @pytest.mark.parametrize(

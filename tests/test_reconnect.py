@@ -10,11 +10,12 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pytest
-from browsing import LONG, open_page, paste, run_of
+from browsing import LONG, open_page, paste, run_of, step_of
 from playwright.sync_api import Browser, Page, expect
 from served import Served
 
@@ -196,6 +197,50 @@ def test_a_server_started_anew_is_found_and_a_reload_loses_nothing(browser: Brow
     until(page, OPEN_SETTINGS)
     assert page.input_value("#seed input") == "7"
     assert written(page) == was
+    page.context.close()
+
+
+@contextmanager
+def asleep() -> Iterator[None]:
+    """The browser as on a laptop that sleeps: none of its processes does anything, and its clock goes on."""
+    processes = [each for each in psutil.Process().children(recursive=True) if "chrom" in each.name().lower()]
+    assert processes
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(os.name == "nt", reason="kills a group of processes")
+def test_a_laptop_that_slept_finds_its_run_where_it_is(browser: Browser, restarts) -> None:
+    address, restart = restarts
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.goto(address)
+    page.wait_for_selector("#loss-curve .main-svg", timeout=LONG)
+    was = a_run_that_moves(page)
+    typed(page, PROMPT, "typed before the sleep")
+    page.evaluate("window.mgSamePage = true")
+    moves = "before => document.querySelector('#status').innerText !== before"
+    for what, sleep in {"the server went on": lambda: time.sleep(10), "the server was started anew": restart}.items():
+        before = page.inner_text("#status")
+        with asleep():
+            sleep()
+        back = until(page, moves, before) + until(page, "() => !document.querySelector('#mg-lost')")
+        step = step_of(page)
+        print(f"\nslept while {what}: where the run is after {back:.1f} s, at step {step:,}")
+        assert page.evaluate("window.mgSamePage"), "the page was loaded anew"
+        assert back <= 3 * BUSY
+        # A new server writes the same prompt again, with the model as it is by now: it starts alike.
+        assert written(page).startswith("the small")
+        assert sleep is restart or written(page) == was
+        assert page.input_value(PROMPT) == "typed before the sleep"
+    press(page, "#pause")
+    until(page, "() => !document.querySelector('#train').disabled")
     page.context.close()
 
 

@@ -328,6 +328,12 @@ def sampling_of(length: int, temperature: float, top_k: int, top_p: float, seed:
     return SamplingConfig(length, temperature, top_k or None, None if top_p == 1 else top_p, seed)
 
 
+def sampling_fields(sampling: SamplingConfig) -> list[float]:
+    """How the sampling panel stands for some settings: what `sampling_of` takes."""
+    top_p = 1 if sampling.top_p is None else sampling.top_p
+    return [sampling.max_new_tokens, sampling.temperature, sampling.top_k or 0, top_p, sampling.seed]
+
+
 class Refusal(gr.Error):
     """A sentence for a program. Gradio's own error is read to an assistant in quotation marks."""
 

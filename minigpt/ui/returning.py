@@ -14,7 +14,6 @@ from minigpt.ui.handlers import Page, Update
 # What a person types or picks, by the names of the layout; `drawn_with`, `own` and the selection come beside it.
 TYPED = ("text", "lesson", "preset", *door.Fields._fields, "prompt", "length", "temperature", "top_k", "top_p",
          "sampling_seed")  # fmt: skip
-SAMPLING = TYPED[-5:]
 N_RETURN = len(TYPED) + 5 + N_EXPLORE
 
 
@@ -25,8 +24,12 @@ class Returning:
         self._page, self._exploring = page, exploring
 
     def mirror(self, selection: Selection, drawn_with: dict[str, Any]) -> str:
-        """What only the server knows of a page, for its browser to keep."""
-        return json.dumps({"selection": asdict(selection), "drawn_with": drawn_with})
+        """What only the server knows of a page, for its browser to keep: enough to write again what is shown."""
+        told: dict[str, Any] = {"selection": asdict(selection), "drawn_with": drawn_with}
+        shown, _ = door.shown(self._exploring.explorer.find, selection)
+        if shown is not None and shown.film_step is None:
+            told |= {"prompt": shown.asked, "sampling": door.sampling_fields(shown.sampling)}
+        return json.dumps(told)
 
     def come_back(self, kept: str, run: str, request: gr.Request) -> list[Update]:
         """Everything that the page was: what was typed, if it was loaded anew, and what it looked at."""
@@ -42,10 +45,10 @@ class Returning:
         if selection and run and known.get("run") == run:
             guesses = self._page.guesses.setdefault(request.session_hash or "", selection.game.on)
             selection = replace(selection, game=replace(selection.game, on=guesses))
-            explored = self._explored(request, run, selection, known)
+            explored = self._explored(request, run, selection, mirror)
         return [*back, guesses, *explored]
 
-    def _explored(self, request: gr.Request, run: str, selection: Selection, known: dict[str, Any]) -> list[Update]:
+    def _explored(self, request: gr.Request, run: str, selection: Selection, mirror: dict[str, Any]) -> list[Update]:
         session = request.session_hash or ""
         if selection.key.startswith(FILM):
             of, *step = selection.key.removeprefix(FILM).split()
@@ -60,12 +63,10 @@ class Returning:
             tokens, heads = self._exploring.token(exploration, selection), self._exploring.heads(exploration, selection)
             return [[], *tokens, *heads, selection, gr.update(visible=True), gr.skip()]
         # The server is another one: what was written is written again, from the same seed.
-        prompt = known.get("prompt")
-        if not isinstance(prompt, str):
+        prompt, sampling = mirror.get("prompt"), mirror.get("sampling")
+        if not (isinstance(prompt, str) and isinstance(sampling, list)):
             return [gr.skip()] * N_EXPLORE
-        sampling = known.get("sampling")
-        asked = sampling if isinstance(sampling, list) else ()
-        shown = self._exploring.generate(request, run, prompt, selection, *asked)
+        shown = self._exploring.generate(request, run, prompt, selection, *sampling)
         fresh = shown[-3]
         if not isinstance(fresh, Selection):
             return shown
