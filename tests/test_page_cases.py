@@ -162,6 +162,32 @@ def test_the_first_picture_of_names_has_only_tokens_of_theirs_and_a_prompt_may_b
     expect(chips).to_have_text([*"↵luta"], timeout=LONG)
 
 
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("02-additions.txt", "letters"),
+        ("03-dna-one-line.txt", "letters"),
+        ("06-thai.txt", "letters"),
+        ("07b-bengali.txt", "words"),
+    ],
+)
+def test_what_was_pasted_is_trained_on_and_its_first_picture_is_of_its_own_tokens(
+    page: Page, name: str, split: str
+) -> None:
+    train(page, text_of(name), steps=4, layers=1, heads=2, width=16, context=32, batch=4)
+    wait_status(page, "Finished")
+    expect(page.locator("#p-explore .mg-h")).to_contain_text("model at step 4", timeout=LONG)
+    prompt = page.input_value("#prompt textarea")
+    text = clean(text_of(name))
+    tokenizer = train_tokenizer(SPLITS[split], text)
+    tokens = [for_page(tokenizer.token(index)) for index in tokenizer.encode(prompt)]
+    assert prompt in text
+    expect(page.locator("#continuation .t.in")).to_have_text(tokens, timeout=LONG)
+    rows = page.evaluate("() => document.querySelector('#head .js-plotly-plot').layout.meta.labels.yaxis")
+    assert "<unk>" not in rows
+    expect(page.locator("#run-message .mg-msg", has_text="learning rate")).to_have_count(0)
+
+
 def looked_into(page: Page, server: Served, name: str, split: str, **shape: int) -> minigpt.TrainingState:
     """A short run of a case, and the page that shows it."""
     config = minigpt.GPTConfig(**({"n_ctx": 32, "d_model": 16, "n_heads": 2, "n_layers": 1} | shape))
