@@ -1,8 +1,9 @@
 """The scheduler's notes on a run, and how its files are kept: on the disk, or in memory while that takes nothing."""
 
+import threading
 import time
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,10 +17,18 @@ from minigpt.training import TrainingState
 
 
 class Run:
-    """A run as the scheduler knows it."""
+    """A run as the scheduler knows it.
 
-    def __init__(self, progress: Progress, record: Record, folder: Folder, steps_wanted: int) -> None:
+    Its methods are called under the scheduler's `lock`, but for those that touch the disk, which may be slow: they take
+    the lock only for what they remember, and must never be called under it.
+    """
+
+    def __init__(
+        self, progress: Progress, record: Record, folder: Folder, steps_wanted: int, lock: AbstractContextManager[Any]
+    ) -> None:
         self.progress, self.record, self.folder = progress, record, folder
+        self._lock, self._files = lock, threading.Lock()
+        self._kept = record  # The one that was written last, to the disk or into `folder.unsaved`.
         self.steps_wanted = steps_wanted  # How far it may go before it rests: pause and stop make this 0.
         self.flying: Future[Any] | None = None
         self.saving = False  # Its files are being written, here: no worker may have it meanwhile.
@@ -46,7 +55,7 @@ class Run:
         return self.progress.status not in ACTIVE and not self.out
 
     def read_text(self) -> bytes | None:
-        """Its text; None where that cannot be read."""
+        """From the disk: its text; None where that cannot be read."""
         with suppress(OSError):
             return self.folder.read(store.TEXT)
         return None
@@ -59,33 +68,52 @@ class Run:
         return "finished" if self.progress.step >= self.progress.n_steps else self.record.rest
 
     def keep_all(self, state: TrainingState, text: bytes) -> None:
-        """The files of a run that begins."""
-        self.folder.write(store.TEXT, text)
-        self.folder.write(FIXED, fixed_bytes(state))
-        self.folder.write(STATE, state_bytes(state))
-        self.keep(self.record)
-        self.text = text
-        self.saved_step = None if self.folder.unsaved else state.step
-        self.tell()
+        """To the disk: the files of a run that begins."""
+        self._write(store.TEXT, text)
+        self._write(FIXED, fixed_bytes(state))
+        self._write(STATE, state_bytes(state))
+        self.keep_record(again=True)
+        with self._lock:
+            self.text = text
+            self.saved_step = None if self.folder.unsaved else state.step
+            self.tell()
 
-    def keep(self, record: Record) -> None:
-        """What was asked, anew."""
-        self.record = record
-        store.write(self.folder, record)
-        self.tell()
+    def keep_record(self, again: bool = False) -> None:
+        """To the disk: what was asked, unless it is there already. again: even then."""
+        with self._files:
+            record = self.record  # Not sooner: the newest is what stays.
+            if record is not self._kept or again:
+                self._kept = record
+                self._attempt(store.RECORD, store.record_bytes(record))
 
     def mend(self) -> bool:
-        """After a slice: what is the server's own is on the disk, though somebody may have deleted the folder.
+        """To the disk, after a slice: what is the server's own is there, though somebody may have deleted the folder.
 
         Returns whether the text was gone and is there again.
         """
-        self.folder.catch_up(store.OURS)
-        if not self.folder.has(store.RECORD):
-            store.write(self.folder, self.record)
-        gone = self.text is not None and not self.folder.has(store.TEXT)
-        if gone:
-            self.folder.write(store.TEXT, self.text or b"")
+        self.keep_record(again=store.RECORD in self.folder.unsaved or not self.folder.has(store.RECORD))
+        text, unsaved = self.text, self.folder.unsaved.get(store.TEXT)
+        gone = text is not None and not self.folder.has(store.TEXT)
+        if gone or unsaved is not None:
+            self._write(store.TEXT, text or unsaved or b"")
         return gone
+
+    def catch_up(self) -> None:
+        """To the disk: what it did not take before. Nobody else may have the files meanwhile: see `saving`."""
+        self.mend()
+        for name, data in list(self.folder.unsaved.items()):
+            if name not in store.OURS:
+                self._write(name, data)
+
+    def _write(self, name: str, data: bytes) -> None:
+        with self._files:
+            self._attempt(name, data)
+
+    def _attempt(self, name: str, data: bytes) -> None:
+        error = self.folder.attempt(name, data)
+        with self._lock:
+            self.folder.note(name, data, error)
+            self.tell()
 
     def moved(self, report: SliceReport) -> None:
         """A slice is done."""
@@ -99,7 +127,6 @@ class Run:
             pace = newest if pace is None else 0.7 * pace + 0.3 * newest
         self.steps_wanted = 0 if report.failure else max(0, self.steps_wanted - gained)
         self._merge(report.unsaved, report.error)
-        self.mend()
         self.update(
             step=report.step,
             history=report.history,

@@ -81,7 +81,7 @@ class Runs:
         data, wanted = store.text_bytes(text), settings.training.steps if steps is None else steps
         record = Record(settings, wanted, owner=owner, text_hash=store.hash_of(data))
         folder = Folder(self.folder / run_id)
-        run = Run(recovery.progress_of(run_id, settings, state), record, folder, wanted)
+        run = Run(recovery.progress_of(run_id, settings, state), record, folder, wanted, self._lock)
         run.keep_all(state, data)
         with self._lock:
             self._runs[run_id] = run
@@ -103,29 +103,34 @@ class Runs:
 
     def resume(self, run_id: str, until: int | None = None) -> None:
         """Go on to the planned end, or until a step."""
-        self._find(run_id)
-        with self._lock:  # No slice may land between the count of what is left and the wish for it.
-            run = self._find(run_id)
-            end = run.progress.n_steps if until is None else until
-            self._want(run, max(0, end - run.progress.step), "paused")
+
+        def left(progress: Progress) -> int:
+            return max(0, (progress.n_steps if until is None else until) - progress.step)
+
+        self._want(run_id, left, "paused")
 
     def step(self, run_id: str) -> None:
         """Take one step, then rest; beyond the planned end too."""
-        self._want(self._find(run_id), 1, "paused")
+        self._want(run_id, lambda _: 1, "paused")
 
     def pause(self, run_id: str) -> None:
         """Rest after the slice that is out; nothing is lost."""
-        self._want(self._find(run_id), 0, "paused")
+        self._want(run_id, lambda _: 0, "paused")
 
     def stop(self, run_id: str) -> None:
         """Rest for good; the state is kept."""
-        self._want(self._find(run_id), 0, "stopped")
+        self._want(run_id, lambda _: 0, "stopped")
 
     def progress(self, run_id: str) -> Progress:
         """The run as it stands."""
-        run = self._find(run_id)
+        self._find(run_id)
+        return self.at_hand(run_id) or self.progress(run_id)
+
+    def at_hand(self, run_id: str) -> Progress | None:
+        """As `progress` for a run in memory, None for any other: nothing is asked of a disk, and nobody waits."""
         with self._lock:
-            return replace(run.progress, ahead=self._ready.place(run_id) or 0)
+            run = self._runs.get(run_id)
+            return replace(run.progress, ahead=self._ready.place(run_id) or 0) if run else None
 
     def state(self, run_id: str) -> TrainingState:
         """A snapshot of the run, to generate from and to hook: never the model that is being trained.
@@ -179,10 +184,9 @@ class Runs:
             for run in runs:
                 run.saving = True
         for run in runs:
-            run.folder.catch_up([*run.folder.unsaved])
+            run.catch_up()
             with self._lock:
                 run.saving = False
-                run.tell()
                 if run.steps_wanted and not self._closed.is_set() and run.progress.run_id not in self._ready:
                     self._enqueue(run)
 
@@ -201,7 +205,7 @@ class Runs:
         if path is None:
             raise UnknownRun
         found = recovery.found(path, run_id)
-        run = Run(found.progress, found.record, Folder(path), found.steps_wanted)
+        run = Run(found.progress, found.record, Folder(path), found.steps_wanted, self._lock)
         run.update(status=run.resting)
         if run.steps_wanted:
             run.text = run.read_text()
@@ -212,23 +216,28 @@ class Runs:
             self._forget()
             return run
 
-    def _want(self, run: Run, steps: int, rest: Status) -> None:
-        with self._lock:
+    def _want(self, run_id: str, steps_of: Callable[[Progress], int], rest: Status) -> None:
+        """Let a run go on for so many steps from where it then stands."""
+        run = self._find(run_id)
+        text = run.text or run.read_text()
+        with self._lock:  # No slice may land between the count of what is left and the wish for it.
+            run = self._runs.setdefault(run_id, run)  # One that was put out of sight meanwhile is there again.
+            steps = steps_of(run.progress)
             if run.progress.failure:
                 return
             run.steps_wanted, run.deaths = steps, 0
-            run_id = run.progress.run_id
             if run.progress.trouble:
                 run.update(trouble="")
-            run.keep(replace(run.record, until=run.progress.step + steps, rest=rest, trouble=""))
-            self._save_later(run)
+            run.record = replace(run.record, until=run.progress.step + steps, rest=rest, trouble="")
             if steps:
-                run.text = run.text or run.read_text()
+                run.text = run.text or text
                 if not run.out and run_id not in self._ready:
                     self._enqueue(run)
             else:
                 self._ready.drop(run_id)
                 run.update(status=run.resting)
+        run.keep_record()
+        self._save_later(run)
 
     def _enqueue(self, run: Run) -> None:
         # Between two slices a run that others share the workers with is still training, not waiting.
@@ -255,6 +264,7 @@ class Runs:
             run.flying.add_done_callback(partial(self._landed, run, lane, executor))
 
     def _landed(self, run: Run, lane: int, executor: Executor | None, future: "Future[SliceReport]") -> None:
+        mended = not future.cancelled() and run.mend()  # It still counts as out, so no other worker has its files.
         with self._lock:
             run.flying, self._flying = None, self._flying - 1
             self._lanes.give_back(lane)
@@ -264,12 +274,13 @@ class Runs:
                 if error is None:
                     self._moved(run, future.result())
                 elif not self._closed.is_set():
-                    self._stumbled(run, lane, executor, error)
+                    self._stumbled(run, lane, executor, error, mended)
             if self._closed.is_set():
                 return
             if run.steps_wanted:
                 self._enqueue(run)
             self._pump()
+        run.keep_record()
 
     def _moved(self, run: Run, report: SliceReport) -> None:
         run.moved(report)
@@ -278,10 +289,13 @@ class Runs:
             run.update(status=run.resting)
         self._save_later(run)
 
-    def _stumbled(self, run: Run, lane: int, executor: Executor | None, error: BaseException) -> None:
-        """A worker died or raised: try the slice again, with a new worker if need be, but not for ever."""
+    def _stumbled(self, run: Run, lane: int, executor: Executor | None, error: BaseException, mended: bool) -> None:
+        """A worker died or raised: try the slice again, with a new worker if need be, but not for ever.
+
+        mended: its folder was deleted, and now the text is there again.
+        """
         dead = isinstance(error, BrokenExecutor)
-        if isinstance(error, Lost) and run.mend():  # Its folder was deleted: now the text is there again.
+        if isinstance(error, Lost) and mended:
             return
         if isinstance(error, Lost):
             run.steps_wanted, run.text = 0, None
@@ -296,7 +310,7 @@ class Runs:
         if run.deaths >= MAX_DEATHS:
             run.steps_wanted, run.text = 0, None
             trouble = DIED if dead else RAISED
-            run.keep(replace(run.record, until=run.progress.step, rest="paused", trouble=trouble))
+            run.record = replace(run.record, until=run.progress.step, rest="paused", trouble=trouble)
             run.update(status=run.resting, trouble=trouble)
 
     def _save_later(self, run: Run) -> None:

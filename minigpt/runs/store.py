@@ -43,10 +43,21 @@ class Folder:
 
     def write(self, name: str, data: bytes) -> None:
         """Keep a file, on the disk if that takes it."""
+        self.note(name, data, self.attempt(name, data))
+
+    def attempt(self, name: str, data: bytes) -> OSError | None:
+        """Write a file to the disk, and nothing else; returns why that failed."""
         try:
             replace_file(self.path / name, data)
-            self.unsaved.pop(name, None)
         except OSError as error:
+            return error
+        return None
+
+    def note(self, name: str, data: bytes, error: OSError | None) -> None:
+        """Remember what came of an attempt."""
+        if error is None:
+            self.unsaved.pop(name, None)
+        else:
             self.unsaved[name], self.error = data, error
 
     def read(self, name: str) -> bytes:
@@ -122,9 +133,14 @@ def hash_of(text: bytes) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
+def record_bytes(record: Record) -> bytes:
+    """What was asked, as its file holds it."""
+    return json.dumps(asdict(record)).encode()
+
+
 def write(folder: Folder, record: Record) -> None:
     """Keep what was asked."""
-    folder.write(RECORD, json.dumps(asdict(record)).encode())
+    folder.write(RECORD, record_bytes(record))
 
 
 def read(folder: Folder) -> Record:

@@ -13,7 +13,7 @@ from minigpt.corpora import LESSONS
 from minigpt.runs import ACTIVE
 from minigpt.ui import door, words
 from minigpt.ui.gate import by_assistant, publish
-from minigpt.ui.handlers import LOOK_SECONDS, Page
+from minigpt.ui.handlers import LOOK_SECONDS, Page, progress_of
 
 LessonName = Literal["stories", "echo", "reverse", "agreement", "brackets", "markov", "markov2", "essay", "debugging"]
 Split = Literal["words", "letters", "pieces"]
@@ -127,12 +127,12 @@ class Endpoints:
             run_id: The id that /train gave.
             seconds: How long to watch; 0 tells only how it stands now. Left out: until the run rests.
         """
-        version, runs = -1, self._page.runs
+        version = -1
         if seconds is None and by_assistant(request):
             seconds = PATIENCE
         end = None if seconds is None else asyncio.get_running_loop().time() + seconds
         while True:
-            now = runs.progress(run_id)
+            now = await progress_of(self._page.runs, run_id)
             if now.version != version:
                 version, history = now.version, now.history
                 yield {

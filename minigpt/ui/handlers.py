@@ -10,16 +10,19 @@ import os
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any, TypeVar
 
+import anyio
+import anyio.to_thread
 import gradio as gr
 
-from minigpt import figures
+from minigpt import figures, limits
 from minigpt.corpora import LESSONS, Settings
 from minigpt.fitting import fitting
-from minigpt.runs import ACTIVE, NICE, Runs, RunSettings, UnknownRun, warm_up, work
+from minigpt.runs import ACTIVE, NICE, Progress, Runs, RunSettings, UnknownRun, warm_up, work
 from minigpt.turns import Turn, Turns
 from minigpt.ui import door, lesson_words, words
 from minigpt.ui.explorer import Selection
@@ -41,6 +44,23 @@ T = TypeVar("T")
 GOES_ON: list[Update] = [gr.skip(), [], gr.skip(), gr.skip(), gr.skip()]
 NO_REFUSAL = ("", "")
 LIVE = "live"
+
+
+@cache
+def _threads() -> anyio.CapacityLimiter:
+    # As many as Gradio may have events: those of asyncio are few, and one that waits would hold up the pages of others.
+    return anyio.CapacityLimiter(limits.EVENTS.most)
+
+
+async def beside(function: Callable[..., T], *given: Any) -> T:
+    """What a function returns, from a thread of its own: the event loop, and so all pages, go on meanwhile."""
+    return await anyio.to_thread.run_sync(function, *given, limiter=_threads())
+
+
+async def progress_of(runs: Runs, run: str) -> Progress:
+    """The run as it stands; what must be read from the disk is read beside the event loop. Raises UnknownRun."""
+    known = runs.at_hand(run)
+    return known if known else await beside(runs.progress, run)
 
 
 class Page:
@@ -256,7 +276,7 @@ class Page:
         """As `describe`; nothing where the page has asked again meanwhile, so that no answer comes over a newer one."""
         session, mine = request.session_hash or "", object()
         self._describing[session] = mine
-        answer = await asyncio.to_thread(self.describe, request, *asked)
+        answer = await beside(self.describe, request, *asked)
         if self._describing.get(session) is not mine:
             return [gr.skip()] * len(answer)
         del self._describing[session]
@@ -340,12 +360,12 @@ class Page:
             yield [drawn, *buttons(None), drawn, [], drawn, drawn, [], words.empty(words.NOTHING_TO_EXPLORE), "", ""]
         while run and self._following.get(session) is mine:
             try:
-                progress = self.runs.progress(run)
+                progress = await progress_of(self.runs, run)
             except UnknownRun:
                 break
             if seen != (now := (progress.version, self.looks_at.get(session, LIVE))):
                 seen = now
-                yield await asyncio.to_thread(self.look, run, now[1])  # A curve takes a while; others go on.
+                yield await beside(self.look, run, now[1])  # A curve takes a while; others go on.
             elif (looks := looks + 1) % HEARTBEAT_LOOKS == 0:
                 yield [gr.skip()] * N_LOOK
             await asyncio.sleep(LOOK_SECONDS)
@@ -356,7 +376,7 @@ class Page:
     def leave(self, request: gr.Request) -> None:
         """A page was closed; its run goes on."""
         session = request.session_hash or ""
-        for kept in (self.looks_at, self._following, self.guesses):
+        for kept in (self.looks_at, self._following, self._describing, self.guesses):
             kept.pop(session, None)
         self._closed[session] = None
         while len(self._closed) > MOST_CLOSED:

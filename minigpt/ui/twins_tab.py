@@ -15,7 +15,7 @@ from minigpt.ui.explore_panel import SHOWN_NAMES
 from minigpt.ui.explorer import Exploration, Selection
 from minigpt.ui.exploring import Exploring
 from minigpt.ui.fragment import Fragment
-from minigpt.ui.handlers import HEARTBEAT_LOOKS, LOOK_SECONDS, Update
+from minigpt.ui.handlers import HEARTBEAT_LOOKS, LOOK_SECONDS, Update, beside, progress_of
 from minigpt.ui.twins import Losses, Twins, change
 from minigpt.ui.view import PlotlyView
 from minigpt.ui.wires import EACH, LAST, QUIET, Parts, Wires
@@ -120,7 +120,7 @@ class TwinsTab:
         """Show a twin for as long as it trains and this page has it open."""
         session, mine = request.session_hash or "", object()
         twin, _, _ = followed.partition(" ")
-        exploration, _ = door.shown(self._explorer.find, selection)
+        exploration, _ = await beside(door.shown, self._explorer.find, selection)
         if not twin or exploration is None:
             # A generator that yields nothing empties its components.
             yield [gr.skip()] * (len(MOVING) + 1)
@@ -129,11 +129,12 @@ class TwinsTab:
         version, looks = -1, 0
         try:
             while self._following.get(session) is mine:
-                progress = self._twins.runs.progress(twin)
-                moving = progress.status in ACTIVE or self._twins.runs.flying(twin)
+                runs = self._twins.runs
+                progress = await progress_of(runs, twin)
+                moving = progress.status in ACTIVE or runs.flying(twin)
                 if progress.version != version:
                     version = progress.version
-                    yield [*self._moving(exploration, progress), gr.skip()]
+                    yield [*await beside(self._moving, exploration, progress), gr.skip()]
                 elif not moving:
                     yield [*[gr.skip()] * len(MOVING), self._to_follow(twin)]
                     return
