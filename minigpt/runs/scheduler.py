@@ -34,6 +34,7 @@ MAX_IN_MEMORY = 64
 MB = 1_000_000
 SAVE_AGAIN_SECONDS = 2.0
 STALE_SECONDS = 60.0  # what is still being written is younger
+N_READING = 4  # runs that are read from the disk at once
 MAX_UNSAVED = 256_000_000  # bytes in memory alone, of all runs
 
 
@@ -49,6 +50,7 @@ class Runs:
         self._n_workers, self._lanes = n_workers, Lanes(executor, n_workers)
         self._lock = threading.RLock()
         self._runs: OrderedDict[str, Run] = OrderedDict()
+        self._reading = threading.Semaphore(N_READING)
         self._beginning: list[str] = []  # whose, of those that are not yet among the runs
         self._ready = Line()
         self._flying = 0
@@ -194,21 +196,31 @@ class Runs:
         with self._lock:  # While a slice lands its files change.
             return Folder(run.folder.path, run.folder.unsaved)
 
-    def _find(self, run_id: str) -> Run:
+    def _known(self, run_id: str) -> Run | None:
         with self._lock:
             known = self._runs.get(run_id)
             if known is not None:
                 self._runs.move_to_end(run_id)
-                return known
-        # Not under the lock: a disk may be slow, and every open page asks how its run is.
+            return known
+
+    def _find(self, run_id: str) -> Run:
+        known = self._known(run_id)
+        if known is not None:
+            return known
         path = store.folder_of(self.folder, run_id)
         if path is None:
             raise UnknownRun
-        found = recovery.found(path, run_id)
-        run = Run(found.progress, found.record, Folder(path), found.steps_wanted, self._lock)
-        run.update(status=run.resting)
-        if run.steps_wanted:
-            run.text = run.read_text()
+        # Not under the lock: a disk may be slow. A few at a time: what is read is also looked into, and a whole class
+        # that comes back at once would leave nothing of the processor to all others.
+        with self._reading:
+            known = self._known(run_id)  # Another page of the same run was quicker.
+            if known is not None:
+                return known
+            found = recovery.found(path, run_id)
+            run = Run(found.progress, found.record, Folder(path), found.steps_wanted, self._lock)
+            run.update(status=run.resting)
+            if run.steps_wanted:
+                run.text = run.read_text()
         with self._lock:
             run = self._runs.setdefault(run_id, run)
             if run.steps_wanted and not run.out and run_id not in self._ready:
