@@ -69,6 +69,10 @@ def test_the_page_is_served_before_the_workers_begin(monkeypatch, tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="only there a thread has a niceness of its own")
 def test_workers_stand_behind_the_page_from_their_first_import_on(tmp_path):
     ours = os.nice(0)
+    if sys.platform == "linux":
+        from multiprocessing import forkserver
+
+        forkserver._forkserver._stop()  # That of an earlier test began in a thread that was not nice.
     runs = local_runs(tmp_path, n_workers=1)
     page = handlers.Page(runs)
     try:

@@ -4,17 +4,22 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing.context import SpawnContext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import lock_descriptor
 
 from minigpt.runs.scheduler import Runs
 from minigpt.runs.worker import measure_speed, prepare_process
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerContext  # Not on Windows.
 
 
 def n_cores() -> int:
@@ -53,17 +58,26 @@ def hold(folder: Path) -> bool:
     return held
 
 
-# On Linux all workers are forked from one process that has done nothing but import torch: each is then there at once,
-# and what was imported is in memory once. Elsewhere that is not safe, or there is no fork.
-PROCESSES = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
-PROCESSES.set_forkserver_preload(["minigpt.runs.worker", "torch._dynamo"])  # The latter comes with every optimiser.
+def _processes() -> "SpawnContext | ForkServerContext":
+    """How workers are started.
+
+    On Linux all are forked from one process that has done nothing but import torch: each is there at once, and what was
+    imported is in memory once. Elsewhere that is not safe, or there is no fork; nor can that process be reached where
+    the folder for temporary files has a long name.
+    """
+    short = len(os.fsencode(tempfile.gettempdir())) < 70  # With what comes below, a socket's address has 107 bytes.
+    if not (sys.platform == "linux" and hasattr(os, "fork") and short):
+        return multiprocessing.get_context("spawn")
+    forked = multiprocessing.get_context("forkserver")
+    forked.set_forkserver_preload(["minigpt.runs.worker", "torch._dynamo"])  # The latter comes with every optimiser.
+    return forked
 
 
 class Worker(ProcessPoolExecutor):
     """One process, begun with its first task. A pool of more would break for all when one of them dies."""
 
     def __init__(self) -> None:
-        super().__init__(1, mp_context=PROCESSES, initializer=prepare_process)
+        super().__init__(1, mp_context=_processes(), initializer=prepare_process)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """As every executor."""
