@@ -4,22 +4,18 @@ import io
 import os
 import subprocess
 import sys
-import time
+import tempfile
+from pathlib import Path
 
 import pytest
-from test_workers import processes
 
-from minigpt.runs import NICE, local_runs
+from minigpt.runs import NICE
 from minigpt.ui import handlers, server
 
 
 def alone(code: str) -> str:
     """What the code prints in a Python of its own."""
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-
-
-def niceness() -> int:
-    return os.nice(0)
 
 
 def test_the_page_is_ready_without_the_compiler_of_torch_and_without_stubs_for_editors():
@@ -66,27 +62,38 @@ def test_the_page_is_served_before_the_workers_begin(monkeypatch, tmp_path):
     assert order == ["served", "workers", "closed", "left"]
 
 
+BEHIND = """
+import os, sys, time
+from functools import partial
+from pathlib import Path
+from minigpt.runs import local_runs
+from minigpt.ui.handlers import Page
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    runs = local_runs(folder, n_workers=1)
+    page = Page(runs)
+    page.warm_up()
+    while not (workers := [pid for lane in runs._lanes._executors if lane for pid in lane._processes or ()]):
+        time.sleep(0.01)
+    print(os.getpriority(os.PRIO_PROCESS, workers[0]))
+    while page.speed is None:
+        time.sleep(0.05)
+    print(os.getpriority(os.PRIO_PROCESS, workers[0]), os.nice(0))
+    # A worker that the server itself starts, because the first died, is as nice.
+    other = local_runs(folder / "other", n_workers=1)
+    print(other.submit(partial(os.nice, 0)).result())
+    other.close()
+    runs.close()
+"""
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only there a thread has a niceness of its own")
 def test_workers_stand_behind_the_page_from_their_first_import_on(tmp_path):
+    # In a Python of its own: what the workers are forked from is there once in each, and as nice as its first thread.
+    (tmp_path / "behind.py").write_text(BEHIND)
+    command = [sys.executable, str(tmp_path / "behind.py"), str(tmp_path / "runs")]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), "TMPDIR": tempfile.gettempdir()}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env, timeout=240)
     ours = os.nice(0)
-    if sys.platform == "linux":
-        from multiprocessing import forkserver
-
-        forkserver._forkserver._stop()  # That of an earlier test began in a thread that was not nice.
-    runs = local_runs(tmp_path, n_workers=1)
-    page = handlers.Page(runs)
-    try:
-        page.warm_up()
-        while not (workers := [*processes(runs)]):
-            time.sleep(0.01)
-        at_first = os.getpriority(os.PRIO_PROCESS, workers[0])
-        while page.speed is None:
-            time.sleep(0.05)
-        assert at_first == os.getpriority(os.PRIO_PROCESS, workers[0]) == ours + NICE
-        assert os.nice(0) == ours
-        # A pool that the server itself starts, because the first broke, is as nice.
-        other = local_runs(tmp_path / "other", n_workers=1)
-        assert other.submit(niceness).result() == ours + NICE
-        other.close()
-    finally:
-        runs.close()
+    assert [*map(int, done.stdout.split())] == [ours + NICE, ours + NICE, ours, ours + NICE]
