@@ -54,36 +54,39 @@ def test_only_the_stream_of_a_run_shows_it(page):
         if shows_a_run & {output._id for output in function.outputs} and function.name is not None
     }
     # `describe` and `estimate` tell of a plan, and are silent where a run is followed: see below.
-    assert {name.rstrip("_0123456789") for name in tellers} == {"follow", "describe_last", "estimate"}
+    assert {name.rstrip("_0123456789") for name in tellers} == {"follow", "describe_in_turn", "estimate"}
 
 
-def test_of_two_answers_about_a_text_only_the_newer_is_told_and_no_other_page_waits(page, apart, monkeypatch):
-    goes_on, tell = threading.Event(), page.describe
+def test_a_page_is_told_of_its_texts_in_turn_and_no_other_page_waits(page, apart, monkeypatch):
+    goes_on, tell, told = threading.Event(), page.describe, []
 
     def describe(request: Any, text: str, *asked: Any) -> list[Any]:
         if text == "long":
             assert goes_on.wait(30)
+        told.append((request.session_hash, text))
         return tell(request, text, *asked)
 
     monkeypatch.setattr(page, "describe", describe)
     preset, fields = door.usual("own")
     asked = ("", "own", {}, NO_REFUSAL, [], preset, *fields)
 
-    async def two_pages() -> list[list[Any]]:
+    async def two_pages() -> list[Any]:
         another: Any = SimpleNamespace(session_hash="another", query_params={})
-        older = asyncio.create_task(page.describe_last(SOMEBODY, "long", *asked))
+        older = asyncio.create_task(page.describe_in_turn(SOMEBODY, "long", *asked))
         await asyncio.sleep(0)
-        answers = [await page.describe_last(who, TEXT, *asked) for who in (SOMEBODY, another)]
+        newer = asyncio.create_task(page.describe_in_turn(SOMEBODY, TEXT, *asked))
+        answer = await page.describe_in_turn(another, TEXT, *asked)
+        assert not older.done()
+        assert not newer.done()
         goes_on.set()
-        return [await older, *answers]
+        await older
+        await newer
+        return answer
 
-    late, newer, elsewhere = apart(two_pages())
-    assert all(map(skipped, late))
-    for answer in (newer, elsewhere):
-        told = dict(zip(DESCRIBE_NAMES, answer, strict=True))
-        assert "tokens" in str(told["text_title"])
-        assert not skipped(told["offering"])
-    assert not page._describing
+    assert "tokens" in str(dict(zip(DESCRIBE_NAMES, apart(two_pages()), strict=True))["text_title"])
+    assert told == [("another", TEXT), ("somebody", "long"), ("somebody", TEXT)]
+    page.leave(SOMEBODY)
+    assert "somebody" not in page._describing
 
 
 def test_no_two_handlers_that_keep_the_last_of_their_events_share_one(page):

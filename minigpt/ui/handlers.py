@@ -71,7 +71,7 @@ class Page:
         self.speed: float | None = None  # floating-point operations a second, once a worker has been measured
         # Which run each open page follows; a page that has gone, or follows another, ends its generator.
         self._following: dict[str, object] = {}
-        self._describing: dict[str, object] = {}  # The newest question of each open page about its text.
+        self._describing: dict[str, asyncio.Lock] = {}  # Held while a page is told of its text.
         # What each open page looks at: a step of the film, or None where a person asked for a prompt, else the newest.
         self.looks_at: dict[str, int | str | None] = {}
         self._curves = Remembered(MOST_CURVES)  # Many pages may look at one run.
@@ -272,15 +272,11 @@ class Page:
             gr.update(placeholder=door.film_of(reading, settings)) if settings else gr.skip(),
         ]
 
-    async def describe_last(self, request: gr.Request, *asked: Any) -> list[Update]:
-        """As `describe`; nothing where the page has asked again meanwhile, so that no answer comes over a newer one."""
-        session, mine = request.session_hash or "", object()
-        self._describing[session] = mine
-        answer = await beside(self.describe, request, *asked)
-        if self._describing.get(session) is not mine:
-            return [gr.skip()] * len(answer)
-        del self._describing[session]
-        return answer
+    async def describe_in_turn(self, request: gr.Request, *asked: Any) -> list[Update]:
+        """As `describe`, one after the other for each page, as it asked: no answer comes over a newer one."""
+        session = request.session_hash or ""
+        async with self._describing.setdefault(session, asyncio.Lock()):
+            return await beside(self.describe, request, *asked)
 
     async def estimate(self, request: gr.Request, text: str, lesson: str, drawn_with: Settings, *fields: Any) -> Update:
         """On a page that has just opened: how long Train will take, as soon as that is known."""
