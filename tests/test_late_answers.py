@@ -1,8 +1,6 @@
 """An answer that arrives late never shows what is not so any more: each part of the page has one handler to tell it."""
 
-import asyncio
 import json
-import threading
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -54,39 +52,7 @@ def test_only_the_stream_of_a_run_shows_it(page):
         if shows_a_run & {output._id for output in function.outputs} and function.name is not None
     }
     # `describe` and `estimate` tell of a plan, and are silent where a run is followed: see below.
-    assert {name.rstrip("_0123456789") for name in tellers} == {"follow", "describe_in_turn", "estimate"}
-
-
-def test_a_page_is_told_of_its_texts_in_turn_and_no_other_page_waits(page, apart, monkeypatch):
-    goes_on, tell, told = threading.Event(), page.describe, []
-
-    def describe(request: Any, text: str, *asked: Any) -> list[Any]:
-        if text == "long":
-            assert goes_on.wait(30)
-        told.append((request.session_hash, text))
-        return tell(request, text, *asked)
-
-    monkeypatch.setattr(page, "describe", describe)
-    preset, fields = door.usual("own")
-    asked = ("", "own", {}, NO_REFUSAL, [], preset, *fields)
-
-    async def two_pages() -> list[Any]:
-        another: Any = SimpleNamespace(session_hash="another", query_params={})
-        older = asyncio.create_task(page.describe_in_turn(SOMEBODY, "long", *asked))
-        await asyncio.sleep(0)
-        newer = asyncio.create_task(page.describe_in_turn(SOMEBODY, TEXT, *asked))
-        answer = await page.describe_in_turn(another, TEXT, *asked)
-        assert not older.done()
-        assert not newer.done()
-        goes_on.set()
-        await older
-        await newer
-        return answer
-
-    assert "tokens" in str(dict(zip(DESCRIBE_NAMES, apart(two_pages()), strict=True))["text_title"])
-    assert told == [("another", TEXT), ("somebody", "long"), ("somebody", TEXT)]
-    page.leave(SOMEBODY)
-    assert "somebody" not in page._describing
+    assert {name.rstrip("_0123456789") for name in tellers} == {"follow", "describe", "estimate"}
 
 
 def test_no_two_handlers_that_keep_the_last_of_their_events_share_one(page):

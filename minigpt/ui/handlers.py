@@ -71,7 +71,6 @@ class Page:
         self.speed: float | None = None  # floating-point operations a second, once a worker has been measured
         # Which run each open page follows; a page that has gone, or follows another, ends its generator.
         self._following: dict[str, object] = {}
-        self._describing: dict[str, asyncio.Lock] = {}  # Held while a page is told of its text.
         # What each open page looks at: a step of the film, or None where a person asked for a prompt, else the newest.
         self.looks_at: dict[str, int | str | None] = {}
         self._curves = Remembered(MOST_CURVES)  # Many pages may look at one run.
@@ -272,12 +271,6 @@ class Page:
             gr.update(placeholder=door.film_of(reading, settings)) if settings else gr.skip(),
         ]
 
-    async def describe_in_turn(self, request: gr.Request, *asked: Any) -> list[Update]:
-        """As `describe`, one after the other for each page, as it asked: no answer comes over a newer one."""
-        session = request.session_hash or ""
-        async with self._describing.setdefault(session, asyncio.Lock()):
-            return await beside(self.describe, request, *asked)
-
     async def estimate(self, request: gr.Request, text: str, lesson: str, drawn_with: Settings, *fields: Any) -> Update:
         """On a page that has just opened: how long Train will take, as soon as that is known."""
         settings = door.settings_of(door.Fields(*fields), lesson, drawn_with)
@@ -372,7 +365,7 @@ class Page:
     def leave(self, request: gr.Request) -> None:
         """A page was closed; its run goes on."""
         session = request.session_hash or ""
-        for kept in (self.looks_at, self._following, self._describing, self.guesses):
+        for kept in (self.looks_at, self._following, self.guesses):
             kept.pop(session, None)
         self._closed[session] = None
         while len(self._closed) > MOST_CLOSED:

@@ -270,10 +270,11 @@ def _wire_text(page: Page, wires: Wires) -> None:
     wires.on("select split_note", page.split_as, (), "tokenizer")
     wires.on("change tokenizer", page.pick_tokenizer, "tokenizer", "pieces", **EACH)
     told = ("text", "run", "lesson", "drawn_with", "refused", "prompts", *fields)
-    in_turn = {**LAST, "concurrency_limit": None}  # What others read does not matter here: a long text takes long.
+    # One at a time: answers that cross would leave a page with the settings of the text before.
+    in_turn = {**LAST, "concurrency_id": "describe"}
     described = (
-        wires.on(("change", "refused", *fields), page.describe_in_turn, told, DESCRIBE_NAMES, **in_turn),
-        settled.then(page.describe_in_turn, wires.named(told), wires.named(DESCRIBE_NAMES), **QUIET, **in_turn),
+        wires.on(("change", "refused", *fields), page.describe, told, DESCRIBE_NAMES, **in_turn),
+        settled.then(page.describe, wires.named(told), wires.named(DESCRIBE_NAMES), **QUIET, **in_turn),
     )
     # Each time, and not only when the offer changes: what a reload brought back may have come after it.
     offer = "(offering, prompt) => window.mgOffer(offering, prompt)"
