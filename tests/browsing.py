@@ -9,6 +9,7 @@ from playwright.sync_api import Page, TimeoutError, expect
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 # A page that is said to be from another site may hold one of this machine in a frame.
 FLAGS += ["--disable-features=LocalNetworkAccessChecks"]
+BUSY = 4  # How much slower than promised a test machine may be before a test says that something is wrong.
 LONG = 60_000  # ms; a loaded machine is slow, and a test must say so only when something is wrong
 
 

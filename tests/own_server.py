@@ -34,20 +34,6 @@ def wait(done: Any, what: str, seconds: float = PATIENCE) -> None:
         time.sleep(0.02)
 
 
-def workers_of(server: psutil.Process) -> list[psutil.Process]:
-    """The training processes of a server: on Linux those that its fork server has forked, elsewhere those spawned."""
-    found = []
-    for child in server.children(recursive=True):
-        try:
-            said = " ".join(child.cmdline())
-            forked = "multiprocessing.forkserver" in said and child.parent() != server
-            if forked or "spawn_main" in said:
-                found.append(child)
-        except psutil.Error:  # It is gone already.
-            continue
-    return found
-
-
 class OwnServer:
     """`python -m minigpt serve` on a folder of runs and a port; everything it says is in the file `said`."""
 
@@ -79,9 +65,17 @@ class OwnServer:
         wait(there, "the server starts")
 
     def workers(self) -> list[psutil.Process]:
-        """Its training processes, without what else Python starts beside them."""
+        """Its training processes: on Linux those that its fork server has forked, elsewhere those spawned."""
         assert self.process is not None
-        return workers_of(psutil.Process(self.process.pid))
+        server, found = psutil.Process(self.process.pid), []
+        for child in server.children(recursive=True):
+            try:
+                said = " ".join(child.cmdline())
+                if "spawn_main" in said or ("multiprocessing.forkserver" in said and child.parent() != server):
+                    found.append(child)
+            except psutil.Error:  # It is gone already.
+                continue
+        return found
 
     def kill(self) -> None:
         """As a machine that has no memory left does it: without a word to anybody."""

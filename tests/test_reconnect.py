@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from browsing import LONG, open_page, paste, run_of, step_of
+from browsing import BUSY, LONG, open_page, paste, run_of, step_of
 from playwright.sync_api import Browser, Page, expect
 from served import Served
 
@@ -30,7 +30,6 @@ TEXT = "the old king saw the small dog . the small dog ran . " * 20
 LOST = "Connection lost, trying again"
 OPEN_SETTINGS = "() => document.querySelector('#steps input') || document.querySelector('#settings > button').click()"
 PROMPT = "#prompt :is(textarea, input)"
-BUSY = 4  # How much slower than promised a test machine may be before a test says that something is wrong.
 
 
 def until(page: Page, script: str, argument: object = None) -> float:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from browsing import BUSY
 from gate import SETTINGS, TEXT, Gate, until
 
 from minigpt.runs import Runs, recovery, scheduler, store
@@ -18,7 +19,6 @@ from minigpt.ui.handlers import Page
 SLOW = 0.5  # seconds for each access
 WITHIN = 0.3  # seconds in which a page moves on
 N_RUNS = 64
-BUSY = 4  # How much slower than promised a test machine may be before a test says that something is wrong.
 
 
 @pytest.fixture(autouse=True)
