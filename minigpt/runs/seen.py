@@ -41,9 +41,7 @@ class Seen:
                 raise Damaged(GONE) from None
             with self._lock:
                 self._states[(folder.path.name, known.step)] = known
-                while len(self._states) > 1 and (
-                    len(self._states) > self._most or n_bytes(self._states.values()) > self._most_bytes
-                ):
+                while len(self._states) > 1 and self._too_much():
                     self._states.popitem(last=False)
         return known
 
